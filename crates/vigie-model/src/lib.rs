@@ -1,0 +1,29 @@
+//! The words of Vigie as types. No I/O, no clock of its own, no async runtime: every other crate
+//! may use this one, and this one uses none of them.
+//!
+//! In reading order:
+//! [`limits`] every bound, with its reason ·
+//! [`ids`] names of machines, nodes, records and contents ·
+//! [`path`] names and paths, which are bytes ·
+//! [`time`] instants and the [`time::Clock`] ·
+//! [`meta`] what a node is besides its content ·
+//! [`content`] what a file holds, and the lists that large files are made of ·
+//! [`record`] the envelope of one journaled fact ·
+//! [`files`] the first stream: what happens to files.
+
+pub mod content;
+pub mod files;
+pub mod ids;
+pub mod limits;
+pub mod meta;
+pub mod path;
+pub mod record;
+pub mod time;
+
+pub use content::{BlockKind, BlockList, Content, ListEntry, ListError};
+pub use files::{ErrorAct, FileEvent, GapCause};
+pub use ids::{Digest, DigestKind, Epoch, Incarnation, MachineId, NodeId, RecordNo, Seq};
+pub use meta::{FileTime, Metadata, NodeType, Xattr};
+pub use path::{BytePath, Name, PathError};
+pub use record::{AgentRecord, Origin, PayloadError, Record, Stream};
+pub use time::{Clock, Instant, SystemClock, UnixNanos};

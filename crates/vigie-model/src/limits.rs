@@ -1,0 +1,35 @@
+//! Every bound that two crates share, in one place, each with its reason.
+
+/// Longest name of one directory entry, in bytes (`NAME_MAX`, `limits.h`).
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest absolute path of a root or a query, in bytes (`PATH_MAX`, `limits.h`).
+pub const PATH_BYTES_MAX: usize = 4096;
+
+/// Longest name of a machine: it is shown in tables, used in certificates and typed before a colon.
+pub const MACHINE_NAME_BYTES_MAX: usize = 64;
+
+/// Files up to this size are one block: most files of most trees, and cutting them finer would
+/// cost more in names than it saves in content.
+pub const WHOLE_BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Content-defined chunks of larger files: smallest, aimed at, largest (bytes).
+pub const CHUNK_BYTES: (usize, usize, usize) = (16 * 1024, 64 * 1024, 128 * 1024);
+
+/// Largest raw block of any kind: a whole small file. Lists stay far below.
+pub const BLOCK_BYTES_MAX: usize = WHOLE_BLOCK_BYTES_MAX;
+
+/// Entries of one list block: smallest, aimed at, largest. At 64 KiB a chunk a list block stands
+/// for about 4 MiB, which an agent can hold in memory while it asks which of them are needed.
+pub const LIST_ENTRIES: (usize, usize, usize) = (16, 64, 256);
+
+/// Levels of lists above the data: 16 entries at the least a level, so 16 levels name 2^64 bytes.
+pub const LIST_LEVELS_MAX: u8 = 16;
+
+/// Largest payload of one record. The largest honest one is a node with 64 KiB of names and many
+/// 64 KiB values of extended attributes (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Extended attributes of one node, names and values together; past it the node is recorded
+/// without them and an error record says so.
+pub const XATTR_BYTES_MAX: usize = 512 * 1024;
