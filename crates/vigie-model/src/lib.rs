@@ -9,21 +9,26 @@
 //! [`meta`] what a node is besides its content ·
 //! [`content`] what a file holds, and the lists that large files are made of ·
 //! [`record`] the envelope of one journaled fact ·
-//! [`files`] the first stream: what happens to files.
+//! [`files`] the first stream: what happens to files ·
+//! [`machines`] the stream of enrolments ·
+//! [`tree`] a line of a tree as the hub knows it.
 
 pub mod content;
 pub mod files;
 pub mod ids;
 pub mod limits;
+pub mod machines;
 pub mod meta;
 pub mod path;
 pub mod record;
 pub mod time;
+pub mod tree;
 
 pub use content::{BlockKind, BlockList, Content, ListEntry, ListError};
-pub use files::{ErrorAct, FileEvent, GapCause};
+pub use files::{EdgeName, ErrorAct, FileEvent, GapCause};
 pub use ids::{Digest, DigestKind, Epoch, Incarnation, MachineId, NodeId, RecordNo, Seq};
 pub use meta::{FileTime, Metadata, NodeType, Xattr};
 pub use path::{BytePath, Name, PathError};
 pub use record::{AgentRecord, Origin, PayloadError, Record, Stream};
 pub use time::{Clock, Instant, SystemClock, UnixNanos};
+pub use tree::{KnownEdge, NodeState};
