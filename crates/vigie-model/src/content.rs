@@ -165,7 +165,7 @@ impl BlockList {
 
 /// Collects the children of one level and says when a list block is complete.
 ///
-/// A list ends after a child whose digest has its low six bits clear, but not before
+/// A list ends after a child whose digest begins with a multiple of [`LIST_ENTRIES`]`.1`, but not before
 /// [`LIST_ENTRIES`]`.0` children and at the latest after `.2`.
 #[derive(Debug)]
 pub struct ListBuilder {

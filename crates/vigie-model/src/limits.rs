@@ -19,12 +19,12 @@ pub const CHUNK_BYTES: (usize, usize, usize) = (16 * 1024, 64 * 1024, 128 * 1024
 /// Largest raw block of any kind: a whole small file. Lists stay far below.
 pub const BLOCK_BYTES_MAX: usize = WHOLE_BLOCK_BYTES_MAX;
 
-/// Entries of one list block: smallest, aimed at, largest. At 64 KiB a chunk a list block stands
-/// for about 4 MiB, which an agent can hold in memory while it asks which of them are needed.
-pub const LIST_ENTRIES: (usize, usize, usize) = (16, 64, 256);
+/// Entries of one list block: smallest, aimed at, largest. At 64 KiB a chunk a list block stands for
+/// about 2 MiB, which an agent can hold in memory while it asks which chunks are needed.
+pub const LIST_ENTRIES: (usize, usize, usize) = (8, 32, 128);
 
-/// Levels of lists above the data: 16 entries at the least a level, so 16 levels name 2^64 bytes.
-pub const LIST_LEVELS_MAX: u8 = 16;
+/// Levels of lists above the data: 8 entries at the least a level, so 17 levels name 2^64 bytes.
+pub const LIST_LEVELS_MAX: u8 = 17;
 
 /// Largest payload of one record. The largest honest one is a node with 64 KiB of names and many
 /// 64 KiB values of extended attributes (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
