@@ -1,0 +1,102 @@
+//! `cargo xtask setup`: the programs that tests and benches run as peers, from Debian's packages.
+
+use crate::shell;
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// Installs the Debian packages that tests need, and with `--bench` those of the benches.
+#[derive(clap::Args, Default)]
+pub(crate) struct SetupArgs {
+    /// Also what `cargo xtask bench` compares with; this is larger.
+    #[arg(long)]
+    pub(crate) bench: bool,
+    /// Says what is missing and installs nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How to tell that a package is there.
+enum Sign {
+    /// A program on the path, whoever put it there.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+struct Need {
+    package: &'static str,
+    sign: Sign,
+    /// Needed by the benches only.
+    bench: bool,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Need {
+    Need { package, sign: Sign::Program(name), bench: false }
+}
+
+const fn for_bench(package: &'static str, sign: Sign) -> Need {
+    Need { package, sign, bench: true }
+}
+
+/// Everything beyond a Rust toolchain and a C compiler.
+const NEEDS: &[Need] = &[
+    program("rsync", "rsync"),
+    program("setfacl", "acl"),
+    program("setfattr", "attr"),
+    program("setcap", "libcap2-bin"),
+    program("git", "git"),
+    program("curl", "curl"),
+    program("tar", "tar"),
+    program("python3", "python3"),
+    for_bench("restic", Sign::Program("restic")),
+    for_bench("lsyncd", Sign::Program("lsyncd")),
+    for_bench("xz-utils", Sign::Program("xz")),
+    for_bench("linux-source-6.1", Sign::File("/usr/src/linux-source-6.1.tar.xz")),
+];
+
+impl Need {
+    fn is_there(&self) -> bool {
+        match self.sign {
+            Sign::Program(name) => shell::is_installed(name),
+            Sign::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &SetupArgs) -> Result<()> {
+    let wanted = NEEDS.iter().filter(|need| args.bench || !need.bench);
+    let missing: Vec<&str> = wanted.filter(|need| !need.is_there()).map(|need| need.package).collect();
+    if missing.is_empty() {
+        println!("setup: everything is there");
+        return Ok(());
+    }
+    if args.dry_run {
+        println!("setup: missing: {}", missing.join(" "));
+        return Ok(());
+    }
+    if !is_root()? {
+        bail!(
+            "these Debian packages are missing: {list}\n\
+             Only root can install them: sudo apt-get update && sudo apt-get install {list}",
+            list = missing.join(" ")
+        );
+    }
+    if !shell::is_installed("apt-get") {
+        bail!("apt-get is not here; install by other means: {}", missing.join(" "));
+    }
+    shell::run(apt().arg("update"))?;
+    shell::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    // Another installation may be running on a fresh machine: wait for it instead of failing.
+    command.args(["--quiet", "-o", "DPkg::Lock::Timeout=300"]);
+    command
+}
+
+fn is_root() -> Result<bool> {
+    Ok(shell::output(Command::new("id").arg("-u"))?.trim_ascii() == b"0")
+}
