@@ -1,0 +1,138 @@
+//! What one entry of the stream says besides the metadata.
+
+use std::fmt;
+
+/// What the content of a file entry is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ContentState {
+    /// The bytes are in the stream.
+    Present {
+        /// A newer version was known and not stored: this is the last whole content.
+        pending: bool,
+        /// The file changed under its reader: the bytes may mix several versions.
+        torn: bool,
+    },
+    /// No content was ever stored; the entry only says that the file existed.
+    Missing,
+    /// The stored content cannot be read any more.
+    Damaged,
+}
+
+impl ContentState {
+    /// The content as it was, nothing to remark.
+    pub const WHOLE: ContentState = ContentState::Present { pending: false, torn: false };
+    /// The last whole content; a newer one was not stored.
+    pub const PENDING: ContentState = ContentState::Present { pending: true, torn: false };
+    /// Content that may mix several versions.
+    pub const TORN: ContentState = ContentState::Present { pending: false, torn: true };
+
+    /// The value of `VIGIE.state`, or `None` when there is nothing to say.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            ContentState::Present { pending: false, torn: false } => None,
+            ContentState::Present { pending: true, torn: false } => Some("pending"),
+            ContentState::Present { pending: false, torn: true } => Some("torn"),
+            ContentState::Present { pending: true, torn: true } => Some("pending,torn"),
+            ContentState::Missing => Some("missing"),
+            ContentState::Damaged => Some("damaged"),
+        }
+    }
+
+    /// Reads a value of `VIGIE.state`; `None` for a word this version does not know.
+    pub fn from_bytes(value: &[u8]) -> Option<Self> {
+        let every = [(true, false), (false, true), (true, true)];
+        let present = every.map(|(pending, torn)| ContentState::Present { pending, torn });
+        let all = present.into_iter().chain([ContentState::Missing, ContentState::Damaged]);
+        all.into_iter().find(|state| state.as_str().is_some_and(|text| text.as_bytes() == value))
+    }
+}
+
+/// What a stream holds, as its end says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Objects and names: every entry, the root and second names included.
+    pub entries: u64,
+    /// Bytes of file contents.
+    pub bytes: u64,
+    /// Files given with their last whole content because a newer one was not stored.
+    pub pending: u64,
+    /// Files whose content may mix several versions.
+    pub torn: u64,
+    /// Files whose stored content could not be read.
+    pub damaged: u64,
+    /// Files of which no content was ever stored.
+    pub missing: u64,
+}
+
+impl Counts {
+    /// Reads a value of `VIGIE.end`: `key=number` words. Unknown keys are passed over, so that a later
+    /// version may say more; `entries` and `bytes` must be there.
+    pub fn from_bytes(value: &[u8]) -> Option<Self> {
+        let (mut counts, mut entries, mut bytes) = (Counts::default(), None, None);
+        for word in std::str::from_utf8(value).ok()?.split_ascii_whitespace() {
+            let (key, number) = word.split_once('=')?;
+            let number: u64 = number.parse().ok()?;
+            match key {
+                "entries" => entries = Some(number),
+                "bytes" => bytes = Some(number),
+                "pending" => counts.pending = number,
+                "torn" => counts.torn = number,
+                "damaged" => counts.damaged = number,
+                "missing" => counts.missing = number,
+                _ => {}
+            }
+        }
+        Some(Counts { entries: entries?, bytes: bytes?, ..counts })
+    }
+
+    /// Takes note of one file's state.
+    pub(crate) fn note(&mut self, state: ContentState) {
+        match state {
+            ContentState::Present { pending, torn } => {
+                self.pending += u64::from(pending);
+                self.torn += u64::from(torn);
+            }
+            ContentState::Missing => self.missing += 1,
+            ContentState::Damaged => self.damaged += 1,
+        }
+    }
+}
+
+/// The value of `VIGIE.end`.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { entries, bytes, pending, torn, damaged, missing } = self;
+        write!(
+            f,
+            "entries={entries} bytes={bytes} pending={pending} torn={torn} damaged={damaged} missing={missing}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_read_as_they_are_written() {
+        let states =
+            [ContentState::PENDING, ContentState::TORN, ContentState::Missing, ContentState::Damaged];
+        for state in states.into_iter().chain([ContentState::Present { pending: true, torn: true }]) {
+            assert_eq!(ContentState::from_bytes(state.as_str().unwrap().as_bytes()), Some(state));
+        }
+        assert_eq!(ContentState::WHOLE.as_str(), None);
+        assert_eq!(ContentState::from_bytes(b"splendid"), None);
+    }
+
+    #[test]
+    fn counts_have_golden_text() {
+        let counts = Counts { entries: 3, bytes: 9, pending: 1, torn: 0, damaged: 2, missing: 4 };
+        let text = "entries=3 bytes=9 pending=1 torn=0 damaged=2 missing=4";
+        assert_eq!(counts.to_string(), text);
+        assert_eq!(Counts::from_bytes(text.as_bytes()), Some(counts));
+        assert!(Counts::from_bytes(b"bytes=1 entries=2 later=3").is_some());
+        for bad in [&b""[..], b"entries=1", b"entries=1 bytes=x", b"entries bytes", b"\xff"] {
+            assert_eq!(Counts::from_bytes(bad), None);
+        }
+    }
+}
