@@ -1,0 +1,149 @@
+//! The asking end: one method for each address of the API.
+//!
+//! Every request has a connection of its own, on the hub's Unix socket or on loopback TCP. Answers that can
+//! be long are streams; a stream that ends early is an error, never a short answer.
+
+mod body;
+mod connect;
+mod error;
+mod place;
+
+pub use body::{Bytes, Lines, Pieces};
+pub use error::ClientError;
+pub use place::{BadPlace, Place};
+
+use crate::limits::ANSWER_BYTES_MAX;
+use crate::messages::{
+    Answer, Entry, FlushReport, FlushRequest, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited,
+    LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A client of one hub's, or one agent's, API. Cheap to clone; holds no connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    place: Place,
+}
+
+impl Client {
+    /// A client of the API at this place. Nothing is connected yet.
+    pub fn new(place: Place) -> Self {
+        Client { place }
+    }
+
+    /// Where this client asks.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// How the hub or the agent does, as JSON: `part` tells which of them answered.
+    pub async fn status(&self) -> Result<serde_json::Value, ClientError> {
+        self.whole(self.ask(Method::GET, "status", "", None).await?).await
+    }
+
+    /// Lines of the log. With `follow` the stream ends only with the hub or the connection.
+    pub async fn log(&self, query: &LogQuery) -> Result<Lines<LogLine>, ClientError> {
+        let response = self.ask(Method::GET, "log", &query.to_query(), None).await?;
+        Ok(Lines::new(self.pieces(response)))
+    }
+
+    /// The object, or the entries of the directory; with `recursive` everything below.
+    pub async fn ls(
+        &self,
+        query: &TreeQuery,
+        recursive: bool,
+    ) -> Result<(Answer, Lines<Entry>), ClientError> {
+        let response = self.ask(Method::GET, "ls", &query.to_query(recursive), None).await?;
+        Ok((answer(response.headers()), Lines::new(self.pieces(response))))
+    }
+
+    /// The bytes of one file.
+    pub async fn cat(&self, query: &TreeQuery) -> Result<(Answer, Pieces), ClientError> {
+        let response = self.ask(Method::GET, "cat", &query.to_query(false), None).await?;
+        Ok((answer(response.headers()), self.pieces(response)))
+    }
+
+    /// An object with everything below it, as a PAX tar stream.
+    pub async fn tree(&self, query: &TreeQuery) -> Result<(Answer, Pieces), ClientError> {
+        let response = self.ask(Method::GET, "tree", &query.to_query(false), None).await?;
+        Ok((answer(response.headers()), self.pieces(response)))
+    }
+
+    /// Waits until everything before now is durable on the hub.
+    pub async fn flush(&self, request: &FlushRequest) -> Result<FlushReport, ClientError> {
+        let body = self.json("flush", request)?;
+        self.whole(self.ask(Method::POST, "flush", "", Some(body)).await?).await
+    }
+
+    /// Has every block re-read.
+    pub async fn verify(&self) -> Result<Lines<VerifyLine>, ClientError> {
+        let response = self.ask(Method::POST, "verify", "", Some(Bytes::new())).await?;
+        Ok(Lines::new(self.pieces(response)))
+    }
+
+    /// Makes a token with which a machine enrols.
+    pub async fn invite(&self, request: &InviteRequest) -> Result<Invited, ClientError> {
+        let body = self.json("invite", request)?;
+        self.whole(self.ask(Method::POST, "invite", "", Some(body)).await?).await
+    }
+
+    fn json<T: Serialize>(&self, act: &'static str, body: &T) -> Result<Bytes, ClientError> {
+        serde_json::to_vec(body).map(Bytes::from).map_err(|source| ClientError::Write { act, source })
+    }
+
+    fn pieces(&self, response: Response<Incoming>) -> Pieces {
+        Pieces::new(response.into_body(), self.place.clone())
+    }
+
+    async fn whole<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, ClientError> {
+        let body = self.pieces(response).whole(ANSWER_BYTES_MAX).await?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Decode {
+            place: self.place.clone(),
+            what: "the answer",
+            source,
+        })
+    }
+
+    /// Sends one request and gives back the answer's head with its body still to be read; a refusal is
+    /// read whole and returned as the error that it is.
+    async fn ask(
+        &self,
+        method: Method,
+        act: &'static str,
+        query: &str,
+        body: Option<Bytes>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let sep = if query.is_empty() { "" } else { "?" };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{PREFIX}/{act}{sep}{query}", self.place.base_path()))
+            .header(header::HOST, self.place.host());
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(Full::new(body.unwrap_or_default()))
+            .map_err(|source| ClientError::Request { act, source })?;
+        let response = connect::send(&self.place, request).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let text = self.pieces(response).whole(ANSWER_BYTES_MAX).await?;
+        Err(ClientError::from_refusal(&self.place, status, &text))
+    }
+}
+
+/// What the headers of an answer about a tree say.
+fn answer(headers: &HeaderMap) -> Answer {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    Answer {
+        seq: text(HEADER_SEQ).and_then(|t| t.parse().ok()).unwrap_or_default(),
+        gaps: text(HEADER_GAPS).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default(),
+        state: text(HEADER_STATE).and_then(crate::messages::ContentState::from_word),
+    }
+}

@@ -1,0 +1,54 @@
+//! Every bound of the API, in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Largest body of a request: names, numbers and one path of [`vigie_model::limits::PATH_BYTES_MAX`].
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest line of an answer. The longest honest one is an unknown record's payload of
+/// [`vigie_model::limits::PAYLOAD_BYTES_MAX`] in base64.
+pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Largest JSON answer that is read whole: a status or a flush report of many machines.
+pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Pieces of an answer that may wait for a slow reader; a piece has at most [`PIECE_BYTES`], or is one line.
+pub const PIECES_WAITING_MAX: usize = 8;
+
+/// Lines and archives are handed to the socket in pieces of this size.
+pub const PIECE_BYTES: usize = 64 * 1024;
+
+/// Records read from the journal at a time: few enough to stop soon when the client has gone.
+pub const RECORDS_PER_READ: usize = 512;
+
+/// Entries of a directory read at a time.
+pub const CHILDREN_PER_READ: usize = 1024;
+
+/// Directories whose path is remembered while a journal is walked.
+pub const PATHS_REMEMBERED_MAX: usize = 16 * 1024;
+
+/// Gaps named in one answer; more than that are counted by the first of them only.
+pub const GAPS_NAMED_MAX: usize = 16;
+
+/// Directories below directories that a recursive listing or a tree follows. The kernel lets trees be
+/// deeper than `PATH_MAX`; a record cannot make a circle, but damage could.
+pub const DEPTH_MAX: usize = 4096;
+
+/// How long a client waits for a TCP connection on the same machine.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time that a flush may be asked to wait.
+pub const FLUSH_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest life of an invitation.
+pub const INVITE_VALID_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Connections of clients that are served at once; more of them wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// How long a client may take to send the head of a request, so that idle ones do not fill
+/// [`CONNECTIONS_MAX`].
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Wait after a failed accept: it fails for want of file descriptors, which others must give back first.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,161 @@
+//! What asks the hub to act: flush, verify, invite.
+
+use serde::{Deserialize, Serialize};
+
+/// Wait until everything before now is durable on the hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlushRequest {
+    /// One machine, by name or by id; all of them when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// How long to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// How a flush ended, machine by machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlushReport {
+    /// Every machine that was asked.
+    pub machines: Vec<MachineFlush>,
+}
+
+impl FlushReport {
+    /// Whether everything before the question is durable.
+    pub fn is_complete(&self) -> bool {
+        self.machines.iter().all(|m| m.outcome == FlushOutcome::Durable)
+    }
+}
+
+/// How a flush ended on one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFlush {
+    /// Its name.
+    pub machine: String,
+    /// How it ended.
+    pub outcome: FlushOutcome,
+    /// The machine's own number of the last record that is durable, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// What stood in the way, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// The ends that a flush can come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlushOutcome {
+    /// Everything before the question is durable on the hub.
+    Durable,
+    /// The machine is not connected.
+    Away,
+    /// The time was over first.
+    TimedOut,
+    /// The machine could not do it; an outcome that only a newer hub knows counts as this one.
+    #[serde(other)]
+    Failed,
+}
+
+/// Make a one-time token with which a machine enrols.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteRequest {
+    /// Name of the machine.
+    pub name: String,
+    /// How long the token is good for.
+    pub valid_secs: u64,
+}
+
+/// The token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// To be given to `vigie agent`; whoever has it can become that machine, once.
+    pub token: String,
+}
+
+impl std::fmt::Debug for Invited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Invited { token: (secret) }")
+    }
+}
+
+/// One line of a verification: progress while it goes on, each damage, and one result at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyLine {
+    /// How far it is.
+    Progress(VerifyProgress),
+    /// A block that is missing or does not match its digest.
+    DamagedBlock(DamagedBlock),
+    /// A file whose content holds such a block.
+    DamagedFile(DamagedFile),
+    /// Something wrong with the journal, in words.
+    Journal(String),
+    /// The end.
+    Result(VerifyResult),
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VerifyProgress {
+    /// Blocks that were re-read.
+    pub blocks: u64,
+    /// Blocks there are; 0 when not known yet.
+    pub blocks_total: u64,
+    /// Stored bytes that were re-read.
+    pub bytes: u64,
+    /// Stored bytes there are; 0 when not known yet.
+    pub bytes_total: u64,
+}
+
+/// A block that cannot be given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedBlock {
+    /// Its name.
+    pub digest: String,
+    /// File of the store it should be in.
+    pub pack: String,
+    /// Where in that file, in bytes.
+    pub offset: u64,
+    /// What is wrong with it, in words.
+    pub why: String,
+}
+
+/// A file that cannot be given back whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedFile {
+    /// Name of the machine.
+    pub machine: String,
+    /// Absolute path.
+    pub path: String,
+    /// Its exact bytes in base64, when they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// The record whose content is damaged.
+    pub seq: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VerifyResult {
+    /// Blocks that were re-read.
+    pub blocks: u64,
+    /// Stored bytes that were re-read.
+    pub bytes: u64,
+    /// Blocks that are missing or do not match their digest.
+    pub damaged_blocks: u64,
+    /// Files whose content holds such a block.
+    pub damaged_files: u64,
+    /// Problems of the journal.
+    pub journal_problems: u64,
+}
+
+impl VerifyResult {
+    /// Whether everything is as it was stored.
+    pub fn is_sound(&self) -> bool {
+        self.damaged_blocks == 0 && self.damaged_files == 0 && self.journal_problems == 0
+    }
+}

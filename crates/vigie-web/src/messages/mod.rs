@@ -1,0 +1,18 @@
+//! The questions and answers as types, shared by both ends. Field names are the contract of `docs/api.md`;
+//! a field that a newer hub adds is ignored by an older client.
+
+mod control;
+mod error;
+mod log;
+mod tree;
+
+pub use control::{
+    DamagedBlock, DamagedFile, FlushOutcome, FlushReport, FlushRequest, InviteRequest, Invited, MachineFlush,
+    VerifyLine, VerifyProgress, VerifyResult,
+};
+pub use error::{ApiError, ErrorBody, ErrorKind};
+pub use log::{LogLine, LogQuery};
+pub use tree::{Answer, ContentState, Entry, GapSpan, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery};
+
+/// Where every address of the API begins.
+pub const PREFIX: &str = "/api/v1";
