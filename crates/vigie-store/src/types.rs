@@ -1,0 +1,238 @@
+//! What goes into the store and what comes out of it.
+
+use vigie_model::{
+    AgentRecord, BlockKind, BytePath, Digest, GapCause, Incarnation, MachineId, Metadata, NodeState, Origin,
+    RecordNo, Seq, UnixNanos,
+};
+
+/// How the stored bytes of a block are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// They are the block.
+    Raw,
+    /// They are one zstd frame.
+    Zstd,
+}
+
+impl Codec {
+    /// The number of this codec in packs, journal and wire.
+    pub fn number(self) -> u8 {
+        match self {
+            Codec::Raw => 0,
+            Codec::Zstd => 1,
+        }
+    }
+
+    /// The codec with this number, if this version knows it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Codec::Raw),
+            1 => Some(Codec::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// A block to be stored. The caller has verified it with [`crate::compress::open_block`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBlock {
+    /// Names the raw bytes.
+    pub digest: Digest,
+    /// What the raw bytes are.
+    pub kind: BlockKind,
+    /// Length of the raw bytes.
+    pub raw_len: u32,
+    /// How to read `stored`.
+    pub codec: Codec,
+    /// The bytes as they will lie in a pack.
+    pub stored: Vec<u8>,
+}
+
+/// A record to be journaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Who states it. Its number must be the one that follows the machine's last.
+    pub origin: Origin,
+    /// The fact.
+    pub fact: AgentRecord,
+}
+
+/// What becomes durable together, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Blocks, children before the lists that name them.
+    pub blocks: Vec<NewBlock>,
+    /// Records, in the order in which they shall be journaled.
+    pub records: Vec<NewRecord>,
+}
+
+impl Batch {
+    /// Bytes of blocks and payloads, which is nearly all that the batch weighs in memory.
+    pub fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(|b| b.stored.len()).sum();
+        let payloads: usize = self.records.iter().map(|r| r.fact.payload.len()).sum();
+        blocks + payloads
+    }
+}
+
+/// Where a batch came to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Number of its first record.
+    pub first: Seq,
+    /// Number of its last record; below `first` when it had none.
+    pub last: Seq,
+}
+
+/// The newest durable record of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastOf {
+    /// The machine's newest incarnation.
+    pub incarnation: Incarnation,
+    /// Its last number there.
+    pub n: RecordNo,
+    /// The journal's number of that record.
+    pub seq: Seq,
+    /// When it was observed, made monotone within the incarnation.
+    pub observed: UnixNanos,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Records in the journal.
+    pub records: u64,
+    /// Distinct blocks.
+    pub blocks: u64,
+    /// Length of all journal segments, in bytes.
+    pub journal_bytes: u64,
+    /// Length of all packs, in bytes.
+    pub pack_bytes: u64,
+    /// What the index takes on disk, about, in bytes.
+    pub index_bytes: u64,
+}
+
+/// Whether the store takes commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Ok,
+    /// The last commit was refused for want of space; the next one may succeed.
+    DiskFull,
+    /// It will not until it is opened again; the text says why.
+    Poisoned(String),
+    /// Commits are durable, but reading is behind: the index cannot be written. It is tried again.
+    IndexStalled(String),
+}
+
+/// A span in which changes of a root may have been missed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Path of the root.
+    pub root: BytePath,
+    /// Why.
+    pub cause: GapCause,
+    /// Changes may be missing from this time on, by the machine's clock; absent when the root had never
+    /// been watched before.
+    pub since: Option<UnixNanos>,
+    /// The record that opened it, and its observed time made monotone.
+    pub opened: (Seq, UnixNanos),
+    /// The record that closed it, and its observed time made monotone.
+    pub closed: Option<(Seq, UnixNanos)>,
+}
+
+/// An instant, found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The state asked for is the one right after this record.
+    pub seq: Seq,
+    /// Gaps that the instant lies in: what is recorded there may not be what was.
+    pub inside: Vec<Gap>,
+}
+
+/// The state of a node at an instant, and since when it has been that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeVersion {
+    /// What is recorded.
+    pub state: NodeState,
+    /// The newest record that took part in it.
+    pub seq: Seq,
+    /// The record that stored the content.
+    pub content_seq: Option<Seq>,
+}
+
+impl NodeVersion {
+    /// The metadata that belongs to the content which can be given back: while newer content is pending,
+    /// the size, modification time and mode of the content's own `fstat`.
+    pub fn content_meta(&self) -> Metadata {
+        let mut meta = self.state.meta.clone();
+        if let (true, Some(content)) = (self.state.pending, &self.state.content) {
+            meta.size = content.size;
+            meta.mtime = content.mtime;
+            meta.mode = content.mode;
+        }
+        meta
+    }
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks read back.
+    pub blocks: u64,
+    /// Blocks there are.
+    pub blocks_total: u64,
+    /// Stored bytes read back.
+    pub bytes: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Blocks read back.
+    pub blocks: u64,
+    /// Their stored bytes.
+    pub bytes: u64,
+    /// Records read back.
+    pub records: u64,
+    /// Blocks that are not what their digest says.
+    pub damaged: Vec<DamagedBlock>,
+    /// Places of the journal that cannot be read.
+    pub journal: Vec<DamagedPlace>,
+}
+
+impl VerifyReport {
+    /// Whether everything is as it was written.
+    pub fn is_whole(&self) -> bool {
+        self.damaged.is_empty() && self.journal.is_empty()
+    }
+}
+
+/// A block that cannot be given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedBlock {
+    /// Its name.
+    pub digest: Digest,
+    /// Number of the pack.
+    pub pack: u32,
+    /// Where its header begins in that pack.
+    pub offset: u64,
+    /// What is wrong.
+    pub why: String,
+    /// Files whose present or past content needs it: machine, and path as it last was. At most
+    /// [`crate::limits::AFFECTED_MAX`].
+    pub files: Vec<(MachineId, Vec<u8>)>,
+    /// How many files need it in all.
+    pub files_total: u64,
+}
+
+/// A place of a file that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedPlace {
+    /// The file, below the store's directory.
+    pub file: String,
+    /// Offset in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub why: String,
+}
