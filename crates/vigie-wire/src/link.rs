@@ -1,0 +1,275 @@
+//! A link: an ordered, reliable stream of frames to a peer whose identity is known. TLS makes them for
+//! real, [`crate::memory`] for `vigie up` and for simulations; nothing above can tell.
+
+use crate::frame::{Decoder, Frame, FrameError, encode};
+use crate::limits::{
+    CLOSE_TIME_MAX, FRAME_BYTES_MAX, READ_BUFFER_BYTES, STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES,
+};
+use crate::tls::explain;
+use bytes::{Buf, BytesMut};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use vigie_model::{MachineId, UnixNanos};
+
+/// What a link runs over.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// Who is at the other end, as far as was proved before the first frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The hub: it holds a certificate of the authority that this agent trusts.
+    Hub {
+        /// The hub, as a machine.
+        hub: MachineId,
+    },
+    /// An enrolled machine.
+    Machine(MachineCard),
+    /// Someone without a certificate, who may enrol and nothing else.
+    Unenrolled,
+}
+
+/// What a machine's certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineCard {
+    /// The machine's id.
+    pub id: MachineId,
+    /// Its name at the time the certificate was made.
+    pub name: String,
+    /// BLAKE3 of the certificate: tells one from its successor.
+    pub certificate: [u8; 32],
+    /// End of the certificate's validity. A session may not outlive it.
+    pub not_after: UnixNanos,
+}
+
+/// Why a link failed. Nothing can be read or written after any of these.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The peer sent what is not a frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The stream ended inside a frame.
+    #[error("the connection ended inside a frame, {missing} bytes before its end")]
+    Truncated {
+        /// Bytes that were still to come, at least.
+        missing: usize,
+    },
+    /// TLS itself failed: in words, what to do about it.
+    #[error("{0}")]
+    Tls(String),
+    /// The connection was lost.
+    #[error("the connection was lost while {act}: {source}")]
+    Io {
+        /// Reading or writing.
+        act: &'static str,
+        /// What the transport said.
+        source: std::io::Error,
+    },
+    /// No frame came in time.
+    #[error("no frame came within {0:?}")]
+    TooSlow(Duration),
+    /// The link had failed before.
+    #[error("the link had failed before")]
+    Failed,
+}
+
+impl WireError {
+    fn io(act: &'static str, source: std::io::Error) -> Self {
+        match explain::io_error(&source) {
+            Some(words) => WireError::Tls(words),
+            None => WireError::Io { act, source },
+        }
+    }
+}
+
+/// A stream of frames, and who is at its other end.
+pub struct Link {
+    peer: Peer,
+    remote: Option<SocketAddr>,
+    io: Box<dyn Transport>,
+}
+
+impl Link {
+    /// A link over any transport to a peer whose identity the caller vouches for.
+    pub fn new(peer: Peer, io: impl Transport + 'static) -> Self {
+        Link { peer, remote: None, io: Box::new(io) }
+    }
+
+    /// The same link, with the address at its other end for people to see.
+    #[must_use]
+    pub fn with_remote(self, remote: SocketAddr) -> Self {
+        Link { remote: Some(remote), ..self }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The address at the other end, where there is one.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// The two directions, to be used by two tasks or by one.
+    pub fn split(self) -> (FrameReader, FrameWriter) {
+        let frame_max = match self.peer {
+            Peer::Unenrolled => STRANGER_FRAME_BYTES_MAX,
+            Peer::Hub { .. } | Peer::Machine(_) => FRAME_BYTES_MAX,
+        };
+        let (read, write) = tokio::io::split(self.io);
+        let reader =
+            FrameReader { io: read, decoder: Decoder { frame_max }, buffer: BytesMut::new(), failed: false };
+        let writer = FrameWriter { io: write, buffer: BytesMut::new(), failed: false };
+        (reader, writer)
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("peer", &self.peer).field("remote", &self.remote).finish_non_exhaustive()
+    }
+}
+
+/// Room below which a read would not be worth its system call.
+const READ_SPARE_BYTES: usize = 16 * 1024;
+
+/// The incoming direction of a link.
+pub struct FrameReader {
+    io: ReadHalf<Box<dyn Transport>>,
+    decoder: Decoder,
+    buffer: BytesMut,
+    failed: bool,
+}
+
+impl FrameReader {
+    /// The next frame; `None` when the peer ended the stream after a whole frame. Kinds that may be skipped
+    /// are.
+    ///
+    /// Cancel-safe: a dropped call loses nothing, so this can stand in a `select!`.
+    pub async fn next(&mut self) -> Result<Option<Frame>, WireError> {
+        if self.failed {
+            return Err(WireError::Failed);
+        }
+        let result = self.read_frame().await;
+        self.failed = result.is_err();
+        result
+    }
+
+    /// The next frame, or [`WireError::TooSlow`] when it has not come whole within `limit`; bytes that trickle
+    /// in do not prolong it.
+    pub async fn next_within(&mut self, limit: Duration) -> Result<Option<Frame>, WireError> {
+        match tokio::time::timeout(limit, self.next()).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.failed = true;
+                Err(WireError::TooSlow(limit))
+            }
+        }
+    }
+
+    async fn read_frame(&mut self) -> Result<Option<Frame>, WireError> {
+        loop {
+            let missing = match self.decoder.take(&mut self.buffer)? {
+                Ok(frame) => return Ok(Some(frame)),
+                Err(missing) => missing,
+            };
+            // At most one buffer at a time, however long the frame: memory follows what really arrives.
+            let spare = self.buffer.capacity() - self.buffer.len();
+            if spare < missing.clamp(READ_SPARE_BYTES, READ_BUFFER_BYTES) {
+                self.buffer.reserve(READ_BUFFER_BYTES);
+            }
+            let count = self.io.read_buf(&mut self.buffer).await.map_err(|e| WireError::io("reading", e))?;
+            if count == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(WireError::Truncated { missing }) };
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameReader").field("buffered", &self.buffer.len()).finish_non_exhaustive()
+    }
+}
+
+/// The outgoing direction of a link. Frames gather in a buffer that is written out by [`Self::flush`], or
+/// by [`Self::send`] once it is long enough.
+pub struct FrameWriter {
+    io: WriteHalf<Box<dyn Transport>>,
+    buffer: BytesMut,
+    failed: bool,
+}
+
+impl FrameWriter {
+    /// Puts a frame into the buffer, without waiting. [`WireError::Frame`]: the frame is beyond a limit;
+    /// it was not queued, and the link is as it was.
+    pub fn queue(&mut self, frame: &Frame) -> Result<(), WireError> {
+        if self.failed {
+            return Err(WireError::Failed);
+        }
+        Ok(encode(frame, &mut self.buffer)?)
+    }
+
+    /// Puts a frame into the buffer, and writes the buffer out when it is long enough.
+    ///
+    /// A call dropped while it waits has queued its frame whole: go on with [`Self::flush`], do not send
+    /// the frame again.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), WireError> {
+        self.queue(frame)?;
+        if self.buffer.len() >= WRITE_BUFFER_BYTES { self.drain().await } else { Ok(()) }
+    }
+
+    /// Writes out all that was queued. Cancel-safe: what was not written stays queued.
+    pub async fn flush(&mut self) -> Result<(), WireError> {
+        self.drain().await?;
+        self.io.flush().await.map_err(|e| self.fail(e))
+    }
+
+    /// Bytes queued and not yet given to the transport.
+    pub fn queued_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Writes out what was queued and ends this direction, so that the peer sees a clean end; gives up
+    /// after [`CLOSE_TIME_MAX`].
+    pub async fn close(mut self) -> Result<(), WireError> {
+        let work = async {
+            self.flush().await?;
+            self.io.shutdown().await.map_err(|e| WireError::io("closing", e))
+        };
+        match tokio::time::timeout(CLOSE_TIME_MAX, work).await {
+            Ok(result) => result,
+            Err(_) => Err(WireError::TooSlow(CLOSE_TIME_MAX)),
+        }
+    }
+
+    async fn drain(&mut self) -> Result<(), WireError> {
+        if self.failed {
+            return Err(WireError::Failed);
+        }
+        while !self.buffer.is_empty() {
+            match self.io.write(&self.buffer).await {
+                Ok(0) => return Err(self.fail(std::io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.buffer.advance(count),
+                Err(e) => return Err(self.fail(e)),
+            }
+        }
+        if self.buffer.capacity() > 4 * WRITE_BUFFER_BYTES {
+            self.buffer = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, source: std::io::Error) -> WireError {
+        self.failed = true;
+        WireError::io("writing", source)
+    }
+}
+
+impl std::fmt::Debug for FrameWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameWriter").field("queued", &self.buffer.len()).finish_non_exhaustive()
+    }
+}
