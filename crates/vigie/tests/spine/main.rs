@@ -1,0 +1,17 @@
+//! The spine, end to end: real binaries, real directories, real tools that edit them, and `rsync` as the
+//! judge of what comes back.
+//!
+//! [`process`] a child that is never left behind · [`world`] a hub and its agents · [`tree`] directories to
+//! edit and to compare · [`log`] the lines of `vigie log --json`.
+
+// A helper that cannot go on fails its test, which is what `unwrap` does.
+#![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
+
+mod crashes;
+mod edits;
+mod log;
+mod process;
+mod refusals;
+mod single;
+mod tree;
+mod world;
