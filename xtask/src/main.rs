@@ -4,8 +4,10 @@
 //! In reading order: `shell` (running other programs) · `setup` · `test` · `ci` · `floors` · `sim` · `fuzz` ·
 //! `bench`.
 
+mod bench;
 mod ci;
 mod floors;
+mod fuzz;
 mod setup;
 mod shell;
 mod sim;
@@ -23,6 +25,8 @@ enum Task {
     Ci(ci::CiArgs),
     Floors(floors::FloorsArgs),
     Sim(sim::SimArgs),
+    Fuzz(fuzz::FuzzArgs),
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Floors(args) => floors::run(&args),
         Task::Sim(args) => sim::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

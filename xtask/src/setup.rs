@@ -10,7 +10,7 @@ use std::process::Command;
 pub(crate) struct SetupArgs {
     /// Also what `cargo xtask bench` compares with; this is larger.
     #[arg(long)]
-    pub(crate) bench: bool,
+    bench: bool,
     /// Says what is missing and installs nothing.
     #[arg(long)]
     dry_run: bool,
@@ -61,6 +61,13 @@ impl Need {
             Sign::Program(name) => shell::is_installed(name),
             Sign::File(path) => Path::new(path).exists(),
         }
+    }
+}
+
+impl SetupArgs {
+    /// What the benches need.
+    pub(crate) fn for_bench() -> Self {
+        SetupArgs { bench: true, ..Self::default() }
     }
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn cannot_start(command: &Command) -> String {
 /// Whether a program of this name is on the search path.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // A user's path often lacks the directories of daemons.
-    let system = [PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")];
-    std::env::split_paths(&path).chain(system).any(|dir| dir.join(program).is_file())
+    // A user's path often lacks the directories of daemons, and of what cargo installs.
+    let cargo = std::env::var_os("CARGO_HOME").map(|home| Path::new(&home).join("bin"));
+    let more = [PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")].into_iter().chain(cargo);
+    std::env::split_paths(&path).chain(more).any(|dir| dir.join(program).is_file())
 }

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: measures Vigie beside the tools that people would use instead, in the same run.
+//!
+//! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
+//! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
+//! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
+//! it is · `report` the table.
+
+mod bed;
+mod follow;
+mod mirror;
+mod noise;
+mod pair;
+mod peers;
+mod proxy;
+mod report;
+mod running;
+mod series;
+mod steps;
+mod trees;
+
+use anyhow::Result;
+
+/// Measures beside the usual tools, in the same run.
+#[derive(clap::Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    Mirror(mirror::MirrorArgs),
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
+    match &args.what {
+        What::Mirror(args) => mirror::run(args),
+    }
+}
