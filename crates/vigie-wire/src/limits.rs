@@ -86,11 +86,29 @@ pub const REPLY_PART_COST_BYTES: u64 = 256;
 /// Longest deadline a request may state.
 pub const CALL_DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
+// === connections and enrolment ===
+
+/// Connections that may be in their TLS handshake at once. An honest one takes milliseconds.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// Invites that are remembered.
+pub const INVITES_MAX: usize = 10_000;
+
+/// What is read and thrown away from a peer that was refused.
+pub const LINGER_BYTES_MAX: usize = 256 * 1024;
+
 // === waits ===
 
 /// From the accepted connection to the end of the TLS handshake, and again to the first frame. A peer
 /// slower than this has no use for the link, or means harm.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// From the question of an unenrolled machine to the hub's answer: two durable writes, on a busy disk.
+pub const ENROL_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long a side that refused its peer waits for the peer to hang up first, so that the refusal is
+/// read before a reset can overtake it.
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// From the start of a connection to one address until it stands.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);

@@ -3,7 +3,8 @@
 
 use crate::frame::{Decoder, Frame, FrameError, encode};
 use crate::limits::{
-    CLOSE_TIME_MAX, FRAME_BYTES_MAX, READ_BUFFER_BYTES, STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES,
+    CLOSE_TIME_MAX, FRAME_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME_MAX, READ_BUFFER_BYTES,
+    STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES,
 };
 use crate::tls::explain;
 use bytes::{Buf, BytesMut};
@@ -130,6 +131,47 @@ impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("peer", &self.peer).field("remote", &self.remote).finish_non_exhaustive()
     }
+}
+
+/// Sends a last frame, ends our direction and waits a moment for the peer to end its own: were the
+/// connection dropped while unread bytes of the peer lie in our socket, the kernel would send a reset,
+/// and the peer might never read the frame. Bounded in time and bytes.
+///
+/// # Errors
+/// When the frame could not be sent.
+pub async fn farewell(
+    reader: FrameReader,
+    mut writer: FrameWriter,
+    frame: Option<Frame>,
+) -> Result<(), WireError> {
+    if let Some(frame) = &frame {
+        writer.queue(frame)?;
+    }
+    writer.close().await?;
+    drain(reader.io).await;
+    Ok(())
+}
+
+/// As [`farewell`], for a transport on which nothing more can be said.
+pub(crate) async fn linger(mut io: impl Transport) {
+    if tokio::time::timeout(LINGER_TIME_MAX, io.shutdown()).await.is_ok() {
+        drain(io).await;
+    }
+}
+
+async fn drain(mut io: impl AsyncRead + Unpin) {
+    let read = async {
+        let mut waste = vec![0; READ_SPARE_BYTES];
+        let mut total = 0;
+        while total < LINGER_BYTES_MAX {
+            match io.read(&mut waste).await {
+                Ok(1..) => total += waste.len(),
+                Ok(0) | Err(_) => return,
+            }
+        }
+    };
+    // Whether the peer hangs up in time or not: it had its chance.
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, read).await;
 }
 
 /// Room below which a read would not be worth its system call.

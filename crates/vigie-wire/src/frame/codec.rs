@@ -214,6 +214,17 @@ fn decode_body(kind: Kind, body: Bytes) -> Result<Frame, FrameError> {
     })
 }
 
+/// Reads a body that is not in a frame of its own but in a call.
+pub(super) fn read_body<B: Body>(bytes: &[u8]) -> Result<B, String> {
+    let proto = B::Proto::decode(bytes).map_err(|e| e.to_string())?;
+    B::from_proto(proto).map_err(str::to_owned)
+}
+
+/// Writes such a body.
+pub(super) fn write_body(body: &impl Body) -> Bytes {
+    body.to_proto().encode_to_vec().into()
+}
+
 fn plain<P: Message + Default>(kind: Kind, body: Bytes) -> Result<P, FrameError> {
     P::decode(body).map_err(|e| FrameError::body(kind, e))
 }

@@ -1,7 +1,9 @@
 //! The frames of enrolment, and the bodies of renewal, which is a call.
 
+use super::codec::{read_body, write_body};
 use super::{Body, Versions, proto};
 use crate::limits::{CERTIFICATE_BYTES_MAX, CHAIN_MAX};
+use bytes::Bytes;
 use std::fmt;
 use vigie_model::MachineId;
 use vigie_model::machines::check_machine_name;
@@ -47,6 +49,26 @@ pub(crate) struct Renew {
 pub(crate) struct Renewed {
     /// As in [`Enrolled`].
     pub(crate) chain: Vec<Vec<u8>>,
+}
+
+impl Renew {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+        read_body(bytes)
+    }
+
+    pub(crate) fn write(&self) -> Bytes {
+        write_body(self)
+    }
+}
+
+impl Renewed {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+        read_body(bytes)
+    }
+
+    pub(crate) fn write(&self) -> Bytes {
+        write_body(self)
+    }
 }
 
 fn certificate(der: Vec<u8>) -> Result<Vec<u8>, &'static str> {

@@ -1,0 +1,70 @@
+//! The sockets under a link.
+
+use crate::limits::{DEAD_AFTER, NOTSENT_LOWAT_BYTES, PING_AFTER};
+use rustix::net::sockopt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// Connections that wait to be accepted: a fleet that comes back at once after a restart of the hub.
+const BACKLOG: u32 = 1024;
+
+/// Sets what a link needs: no delay for small frames, keepalive below our own pings for half-open
+/// connections, and a kernel that does not hoard what it can't send, so that control frames overtake.
+pub(crate) fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let fd = tcp.as_fd();
+    sockopt::set_socket_keepalive(fd, true)?;
+    sockopt::set_tcp_keepidle(fd, DEAD_AFTER)?;
+    sockopt::set_tcp_keepintvl(fd, PING_AFTER)?;
+    sockopt::set_tcp_keepcnt(fd, 3)?;
+    set_notsent_lowat(tcp, NOTSENT_LOWAT_BYTES)
+}
+
+/// `TCP_NOTSENT_LOWAT` (tcp(7)): the socket counts as full while more than this was not yet sent.
+#[allow(unsafe_code)]
+fn set_notsent_lowat(tcp: &TcpStream, bytes: u32) -> io::Result<()> {
+    let value = bytes as libc::c_int;
+    // SAFETY: the descriptor is open as long as `tcp` is borrowed, and `value` outlives the call, which
+    // reads exactly the length that is passed.
+    let result = unsafe {
+        libc::setsockopt(
+            tcp.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Listens on an address; on an unspecified IPv6 one for IPv4, too. Where the machine has no IPv6, `[::]` means
+/// `0.0.0.0`.
+///
+/// # Errors
+/// What the system says, most often that the address is in use.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match bind(address) {
+        Err(e) if address.ip().is_unspecified() && e.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            bind(SocketAddr::from(([0, 0, 0, 0], address.port())))
+        }
+        other => other,
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(v6) => {
+            let socket = TcpSocket::new_v6()?;
+            sockopt::set_ipv6_v6only(&socket, !v6.ip().is_unspecified())?;
+            socket
+        }
+    };
+    // A restarted hub must not wait for the last connections of its former life.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
