@@ -8,6 +8,7 @@ use crate::limits::{
 };
 use crate::tls::explain;
 use bytes::{Buf, BytesMut};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -79,6 +80,11 @@ impl WireError {
     fn io(act: &'static str, source: std::io::Error) -> Self {
         match explain::io_error(&source) {
             Some(words) => WireError::Tls(words),
+            // rustls' own text for this is a link to its manual.
+            None if source.kind() == ErrorKind::UnexpectedEof => {
+                let source = std::io::Error::new(ErrorKind::UnexpectedEof, "the other side is gone");
+                WireError::Io { act, source }
+            }
             None => WireError::Io { act, source },
         }
     }
@@ -293,7 +299,7 @@ impl FrameWriter {
         }
         while !self.buffer.is_empty() {
             match self.io.write(&self.buffer).await {
-                Ok(0) => return Err(self.fail(std::io::ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(self.fail(ErrorKind::WriteZero.into())),
                 Ok(count) => self.buffer.advance(count),
                 Err(e) => return Err(self.fail(e)),
             }

@@ -125,7 +125,7 @@ mod tests {
         let text = token().to_text();
         assert_eq!(
             text,
-            "vigie1-paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaVaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWndlYjAxlpsUVQ"
+            "vigie1-paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaVaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWndlYjAxlWsNyw"
         );
         assert_eq!(Token::parse(&format!("  {text}\n")), Ok(token()));
     }

@@ -1,0 +1,168 @@
+//! Calls over a link in memory, with a loop at each end as a session has it.
+
+use bytes::Bytes;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use vigie_model::MachineId;
+use vigie_wire::limits::CALLS_MAX;
+use vigie_wire::{Caller, Calls, Cut, FailureCode, Frame, IncomingCall, Link, Peer, memory_pair};
+
+const LONG: Duration = Duration::from_secs(60);
+const HUB: Peer = Peer::Hub { hub: MachineId([0; 16]) };
+
+/// Runs one end: every incoming call goes to `answer`.
+fn run<A, F>(link: Link, answer: A) -> (Caller, JoinHandle<()>)
+where
+    A: Fn(IncomingCall) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut calls = Calls::new();
+    let caller = calls.caller();
+    let task = tokio::spawn(async move {
+        let (mut reader, mut writer) = link.split();
+        loop {
+            tokio::select! {
+                frame = reader.next() => match frame {
+                    Ok(Some(Frame::Request(request))) => {
+                        if let Some(call) = calls.on_request(request) {
+                            tokio::spawn(answer(call));
+                        }
+                    }
+                    Ok(Some(Frame::Reply(reply))) => calls.on_reply(reply),
+                    Ok(Some(Frame::Cancel { id })) => calls.on_cancel(id),
+                    Ok(Some(Frame::Grant { id, bytes })) => calls.on_grant(id, bytes),
+                    _ => return,
+                },
+                frame = calls.next_frame() => {
+                    if writer.send(&frame).await.is_err() || writer.flush().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (caller, task)
+}
+
+async fn echo(mut call: IncomingCall) {
+    let body = call.body().clone();
+    match call.capability() {
+        "echo" => call.finish(body).await.unwrap(),
+        "thrice" => {
+            call.part(body.clone()).await.unwrap();
+            call.part(body.clone()).await.unwrap();
+            call.finish(body).await.unwrap();
+        }
+        "flood" => {
+            let part = Bytes::from(vec![1; 1 << 20]);
+            for _ in 0..64 {
+                if call.part(part.clone()).await.is_err() {
+                    return;
+                }
+            }
+            call.finish(Bytes::new()).await.unwrap();
+        }
+        "wait" => drop(call.gone().await),
+        "drop" => {}
+        _ => call.unknown().await,
+    }
+}
+
+fn pair() -> (Caller, Caller, Cut) {
+    let (a, b, cut) = memory_pair(HUB, Peer::Unenrolled);
+    let ((a, _), (b, _)) = (run(a, echo), run(b, echo));
+    (a, b, cut)
+}
+
+#[tokio::test]
+async fn calls_go_both_ways_at_once() {
+    let (a, b, _cut) = pair();
+    let ask = |caller: &Caller, what: &'static str| {
+        let caller = caller.clone();
+        async move { caller.call(what, Bytes::from_static(b"abc"), LONG, 100).await }
+    };
+    let (one, two) = tokio::join!(ask(&a, "echo"), ask(&b, "thrice"));
+    assert_eq!(one.unwrap(), "abc");
+    assert_eq!(two.unwrap(), "abcabcabc");
+}
+
+#[tokio::test]
+async fn every_failure_has_its_code() {
+    let (a, _b, _cut) = pair();
+    let fails = async |what: &str, limit| a.call(what, Bytes::new(), limit, 100).await.unwrap_err().code;
+    assert_eq!(fails("no-such-thing", LONG).await, FailureCode::UnknownCapability);
+    assert_eq!(fails("drop", LONG).await, FailureCode::Failed);
+    assert_eq!(fails("wait", Duration::from_millis(20)).await, FailureCode::Deadline);
+    assert_eq!(fails("flood", LONG).await, FailureCode::Failed, "an answer beyond the asker's limit");
+}
+
+#[tokio::test]
+async fn a_slow_reader_stops_only_its_own_answer() {
+    let (a, _b, _cut) = pair();
+    let mut flood = a.request("flood", Bytes::new(), LONG).unwrap();
+    assert!(flood.next().await.unwrap().is_ok());
+    // Nobody reads the flood, and the link is not blocked by it.
+    assert_eq!(a.call("echo", Bytes::from_static(b"x"), LONG, 10).await.unwrap(), "x");
+    let mut total = 1;
+    while let Some(part) = flood.next().await {
+        assert_eq!(part.unwrap().len(), 1 << 20);
+        total += 1;
+    }
+    assert_eq!(total, 64);
+}
+
+#[tokio::test]
+async fn dropping_the_stream_cancels_the_call_there() {
+    let (a, b, _cut) = memory_pair(HUB, Peer::Unenrolled);
+    let (gone, mut was_gone) = tokio::sync::mpsc::unbounded_channel();
+    let (a, _) = run(a, echo);
+    let _b = run(b, move |call| {
+        let gone = gone.clone();
+        async move { gone.send(call.gone().await).unwrap() }
+    });
+    drop(a.request("anything", Bytes::new(), LONG).unwrap());
+    let mut stream = a.request("anything", Bytes::new(), LONG).unwrap();
+    tokio::select! {
+        part = stream.next() => panic!("{part:?}"),
+        gone = was_gone.recv() => assert!(gone.is_some()),
+    }
+}
+
+#[tokio::test]
+async fn a_cut_link_fails_every_call() {
+    let (a, _b, cut) = pair();
+    let mut stream = a.request("wait", Bytes::new(), LONG).unwrap();
+    cut.cut();
+    assert_eq!(stream.next().await.unwrap().unwrap_err().code, FailureCode::LinkLost);
+    assert!(stream.next().await.is_none());
+    assert_eq!(a.request("echo", Bytes::new(), LONG).unwrap_err().code, FailureCode::LinkLost);
+}
+
+#[tokio::test]
+async fn too_many_calls_are_refused_on_both_sides() {
+    let (a, _b, _cut) = pair();
+    let held: Vec<_> = (0..CALLS_MAX).map(|_| a.request("wait", Bytes::new(), LONG).unwrap()).collect();
+    assert_eq!(a.request("echo", Bytes::new(), LONG).unwrap_err().code, FailureCode::Busy);
+    drop(held);
+    assert!(a.request("echo", Bytes::new(), LONG).is_ok());
+
+    let mut calls = Calls::new();
+    let request = |id| vigie_wire::frame::Request {
+        id,
+        capability: "x".into(),
+        deadline: LONG,
+        window: 4 << 20,
+        body: Bytes::new(),
+    };
+    let taken: Vec<_> = (0..CALLS_MAX as u64).map(|id| calls.on_request(request(id)).unwrap()).collect();
+    assert!(calls.on_request(request(999)).is_none());
+    assert!(calls.on_request(request(0)).is_none(), "an id is under way twice");
+    for code in [FailureCode::Busy, FailureCode::Malformed] {
+        match calls.next_frame().await {
+            Frame::Reply(reply) => assert_eq!(reply.result.unwrap_err().code, code),
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(taken);
+    assert_eq!(calls.under_way(), (0, 0));
+}
