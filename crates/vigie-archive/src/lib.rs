@@ -24,12 +24,23 @@
 //! In reading order:
 //! [`limits`] every bound, with its reason ·
 //! [`entry`] what one entry of the stream says ·
+//! [`path`] where an entry belongs ·
+//! [`pax`] the records of extended headers ·
+//! [`header`] the 512-byte header ·
+//! [`acl`] access control lists as text and as attributes ·
 //! [`write`](mod@write) the way out ·
+//! [`read`] the way in, still without a disk ·
 //! [`extract`](mod@extract) from the stream to the disk.
 
+pub mod acl;
 pub mod entry;
 pub mod extract;
+pub mod header;
+mod input;
 pub mod limits;
+pub mod path;
+pub mod pax;
+pub mod read;
 pub mod write;
 
 pub use entry::{ContentState, Counts};
@@ -37,4 +48,5 @@ pub use extract::{
     Act, Action, Event, ExtractError, Options, PathList, Problem, Stop, Summary, TargetError, check_target,
     extract,
 };
+pub use read::{Entry, EntryKind, ReadError, TreeReader, survey};
 pub use write::{FileEnd, TreeWriter, WriteError};

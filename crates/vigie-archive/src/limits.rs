@@ -6,7 +6,7 @@ pub const PAX_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Longest path of an entry below the root, in bytes. Paths may be longer than `PATH_MAX`, as real trees
 /// have them; the kernel is then asked in several steps.
-pub const PATH_BYTES_MAX: usize = 256 * 1024;
+pub const PATH_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest target of a symbolic link, in bytes (`PATH_MAX`, `limits.h`).
 pub const LINK_BYTES_MAX: usize = 4096;
@@ -35,11 +35,18 @@ pub const LINKS_WAITING: usize = 4096;
 /// cost more extents than they save blocks.
 pub const HOLE_BYTES: usize = 64 * 1024;
 
-/// Bytes read from the stream at once.
-pub const READ_BYTES: usize = 256 * 1024;
+/// Bytes read from the stream at once; a few times [`PIECE_BYTES`], so that little has to be moved.
+pub const READ_BYTES: usize = 512 * 1024;
+
+/// Pieces in which the content of a large file is written: whole multiples of [`HOLE_BYTES`], so that no hole
+/// is cut in two.
+pub const PIECE_BYTES: usize = 2 * HOLE_BYTES;
 
 /// Bytes gathered before they go to the stream.
 pub const WRITE_BYTES: usize = 256 * 1024;
+
+/// Bytes of a large file between two reports of progress.
+pub const PROGRESS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Paths and problems kept by name; more are only counted.
 pub const LISTED_MAX: usize = 1000;

@@ -1,11 +1,34 @@
-//! From the stream to the disk.
+//! From the stream to the disk: the target becomes exactly what was recorded, or the summary says where not.
+//!
+//! Names in a stream are hostile. Whatever is made is made below the target's own descriptor, in a directory
+//! that the kernel was asked to find without following a symbolic link or leaving the target, and by a single
+//! name; nothing on disk is ever opened for writing, only made anew.
+//!
+//! In reading order: [`report`] what is told · `target` what is there before · `admit` which entries may be
+//! written · `run` one extraction · `place` directories · `object` what they hold · `apply` metadata · `pool`
+//! writer threads · `shared` what threads have in common · `plan` a dry run.
 
-mod report;
+mod admit;
+mod apply;
+mod object;
+mod place;
+mod plan;
+mod pool;
+pub mod report;
+mod run;
+mod shared;
+mod target;
 
 pub use report::{Act, Action, Event, Listed, PathList, Problem, Summary};
 
+use crate::limits::THREADS_MAX;
+use crate::read::{ReadError, TreeReader};
+use pool::Pool;
+use run::Run;
+use shared::Shared;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use target::Target;
 
 /// How to extract.
 #[derive(Clone, Debug)]
@@ -55,28 +78,9 @@ pub enum TargetError {
 /// Why an extraction ended before its time. What was written stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
-    /// The stream ended where more should follow, or its closing header is not there.
-    #[error("the stream was cut off: {0}")]
-    CutOff(&'static str),
-    /// The stream's end says something else than what came.
-    #[error("the stream holds {came} entries and its end says {said}")]
-    Counts {
-        /// Entries that came.
-        came: u64,
-        /// Entries that should have come.
-        said: u64,
-    },
-    /// The bytes are not a tar stream.
-    #[error("the stream is damaged at byte {offset}: {why}")]
-    Damaged {
-        /// Where, from the start of the stream.
-        offset: u64,
-        /// What is wrong.
-        why: String,
-    },
-    /// The stream could not be read.
-    #[error("cannot read the stream")]
-    Read(#[source] io::Error),
+    /// The stream was cut off, damaged or could not be read.
+    #[error(transparent)]
+    Stream(#[from] ReadError),
     /// The disk takes no more.
     #[error("cannot write {path}")]
     Disk {
@@ -85,9 +89,6 @@ pub enum Stop {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The target does not fit what the stream holds.
-    #[error(transparent)]
-    Target(TargetError),
 }
 
 /// Why an extraction failed.
@@ -100,28 +101,78 @@ pub enum ExtractError {
     #[error("{stop}")]
     Stopped {
         /// Why.
-        #[source]
         stop: Stop,
         /// What was done before.
         done: Box<Summary>,
     },
 }
 
-/// Says whether [`extract`] would take this target, so that nothing has to be asked of anyone before.
-pub fn check_target(target: &Path, force: bool) -> Result<(), TargetError> {
-    let _ = (target, force);
-    Ok(())
+/// Why the reading of entries ended early.
+#[derive(Debug)]
+enum Halt {
+    Target(TargetError),
+    Stream(ReadError),
+    /// The disk takes no more; [`Shared`] knows why.
+    Disk,
 }
 
-/// Writes a stream to disk: `target` becomes the root object of the stream.
+impl From<TargetError> for Halt {
+    fn from(error: TargetError) -> Self {
+        Halt::Target(error)
+    }
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        Halt::Stream(error)
+    }
+}
+
+/// Says whether [`extract`] would take this target, so that nothing has to be asked of anyone before.
+/// What only the stream tells, that its root is a file where the target is an empty directory, is not known yet.
+pub fn check_target(target: &Path, force: bool) -> Result<(), TargetError> {
+    Target::look(target, force).map(drop)
+}
+
+/// Writes a stream to disk: `target` becomes the root object of the stream, its metadata included.
 ///
-/// Runs on the calling thread, with [`Options::threads`] more beside it; `reader` is read on the calling one.
+/// An existing target is refused before anything is written or read, unless it is an empty directory and the
+/// root is a directory, or `force` is given. What cannot be done for one path (an owner, when not root) is listed
+/// in the summary, and the rest goes on. Files of which the stream has no whole content are listed and not
+/// written. Files are not synced one by one; who needs the result to outlive a power cut calls `syncfs` after.
+///
+/// `reader` is read on the calling thread and `observe` is called on it.
+///
+/// # Errors
+/// [`ExtractError::Target`] when nothing was written. [`ExtractError::Stopped`] when the stream is cut off, lacks
+/// its closing header ([`ReadError::Unmarked`], as every tar of another program does) or is damaged, or the disk
+/// is full; what came before is on disk, and no file is there in part.
 pub fn extract<R: Read>(
     reader: R,
     target: &Path,
     options: &Options,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Summary, ExtractError> {
-    let _ = (reader, target, options, observe);
-    Ok(Summary::default())
+    let target = Target::look(target, options.force)?;
+    let shared = Shared::new(options);
+    let mut reader = TreeReader::new(reader);
+    let (mut summary, done) = if options.dry_run {
+        plan::plan(&shared, &target, &mut reader, observe)
+    } else {
+        let pool = Pool::default();
+        std::thread::scope(|scope| {
+            let _closer = pool.closer();
+            pool.start(scope, &shared, options.threads.min(THREADS_MAX));
+            Run::new(&shared, &pool, &target, observe).run(&mut reader)
+        })
+    };
+    let (problems, full) = shared.into_outcome();
+    summary.problems = problems;
+    let stop = match (full, done) {
+        (_, Err(Halt::Target(error))) => return Err(error.into()),
+        (Some(full), _) => full,
+        (None, Err(Halt::Stream(error))) => Stop::Stream(error),
+        (None, Ok(()) | Err(Halt::Disk)) => return Ok(summary),
+    };
+    Err(ExtractError::Stopped { stop, done: Box::new(summary) })
 }

@@ -96,14 +96,22 @@ pub struct Problem {
     pub why: String,
 }
 
+impl Problem {
+    /// The path as text on one line; `.` for the target itself.
+    pub fn shown_path(&self) -> String {
+        struct Shown<'a>(&'a [u8]);
+        impl fmt::Display for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt_bytes(self.0, f)
+            }
+        }
+        if self.path.is_empty() { ".".to_owned() } else { Shown(&self.path).to_string() }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(".")?
-        } else {
-            fmt_bytes(&self.path, f)?
-        }
-        write!(f, ": {}: {}", self.act.as_str(), self.why)
+        write!(f, "{}: {}: {}", self.shown_path(), self.act.as_str(), self.why)
     }
 }
 
