@@ -170,7 +170,9 @@ pub(crate) fn versions() -> Vec<String> {
     let version = |(program, flag): (&str, &str)| {
         let out = shell::output(Command::new(program).arg(flag)).unwrap_or_default();
         let text = String::from_utf8_lossy(&out).into_owned();
-        text.lines().next().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        text.lines()
+            .next()
+            .map(|line| format!("{program}: {}", line.split_whitespace().collect::<Vec<_>>().join(" ")))
     };
     peers.into_iter().filter_map(version).collect()
 }
