@@ -41,12 +41,11 @@ pub enum BlockError {
 /// Compresses a block when that makes it smaller. Panics never; a block of any length is taken, and
 /// [`open_block`] refuses what is too large.
 pub fn pack(_kind: BlockKind, raw: &[u8]) -> (Codec, Vec<u8>) {
-    if raw.len() >= RAW_BELOW {
-        if let Ok(packed) = zstd::bulk::compress(raw, LEVEL) {
-            if packed.len() < raw.len() {
-                return (Codec::Zstd, packed);
-            }
-        }
+    if raw.len() >= RAW_BELOW
+        && let Ok(packed) = zstd::bulk::compress(raw, LEVEL)
+        && packed.len() < raw.len()
+    {
+        return (Codec::Zstd, packed);
     }
     (Codec::Raw, raw.to_vec())
 }

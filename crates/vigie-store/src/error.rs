@@ -18,9 +18,6 @@ pub enum OpenError {
         /// The newest this program knows.
         known: u32,
     },
-    /// The directory holds files and is not a store.
-    #[error("{0} is neither empty nor a store")]
-    NotAStore(PathBuf),
     /// Bytes that were durable are no longer what was written.
     #[error("{} is damaged at offset {offset}: {why}", file.display())]
     Damaged {
@@ -116,6 +113,9 @@ pub enum CommitError {
     /// A block is not what is said of it.
     #[error("block {0} is damaged")]
     BadBlock(Digest),
+    /// Whether the batch's blocks are in the store could not be found out.
+    #[error("the index could not be asked: {0}")]
+    Index(String),
 }
 
 /// Why the index could not answer.
@@ -130,6 +130,9 @@ pub enum KvError {
     /// A row is not what this version writes.
     #[error("a row of table {0} cannot be read")]
     Row(&'static str),
+    /// It failed before, and is being opened again.
+    #[error("the index is being opened again")]
+    Away,
 }
 
 /// Why a question could not be answered.

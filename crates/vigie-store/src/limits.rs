@@ -49,3 +49,7 @@ pub const AFFECTED_MAX: usize = 100;
 /// Directories that are climbed to make a path: no file system nests deeper than its longest path
 /// has slashes, and a cycle made by a damaged or lying peer must end.
 pub const DEPTH_MAX: usize = 4096;
+
+/// Shortest and longest wait before an index that failed is tried again.
+pub const INDEX_RETRY: (std::time::Duration, std::time::Duration) =
+    (std::time::Duration::from_millis(500), std::time::Duration::from_secs(15));

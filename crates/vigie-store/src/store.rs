@@ -1,11 +1,21 @@
-//! The store as others see it.
+//! The store as others see it: commit, and ask.
 
+use crate::commit::{Committer, Job, Waiting};
 use crate::disk::{Disk, RealDisk};
-use crate::error::*;
-use crate::types::*;
+use crate::error::{CommitError, InstantError, OpenError, StoreError};
+use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX};
+use crate::medium::IndexMedium;
+use crate::read::ContentReader;
+use crate::shared::Shared;
+use crate::types::{At, Batch, Committed, Gap, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport};
 use std::path::Path;
 use std::sync::Arc;
-use vigie_model::*;
+use std::sync::atomic::Ordering;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use vigie_model::{
+    BlockKind, BytePath, Clock, Content, Digest, EdgeName, Instant, MachineId, NodeId, Origin, Record, Seq,
+    SystemClock,
+};
 
 /// How to open a store.
 #[derive(Clone, Debug)]
@@ -19,6 +29,7 @@ pub struct Options {
 }
 
 impl Default for Options {
+    /// This machine's disk and clock, and an index beside the journal.
     fn default() -> Self {
         Options {
             disk: Arc::new(RealDisk),
@@ -28,118 +39,165 @@ impl Default for Options {
     }
 }
 
-/// Where the index lies.
+/// A store that is open. Cheap to clone; every clone is the same store. Questions block on the disk for
+/// moments, and are answered as of [`Store::tail`].
 #[derive(Clone, Debug)]
-pub enum IndexMedium {
-    /// On disk, beside the journal.
-    Fjall,
-    /// In memory; what is handed over outlives the store, as a disk would.
-    Memory(MemIndex),
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+    queue: Arc<Queue>,
 }
 
-/// Rows of an index in memory.
-#[derive(Clone, Debug, Default)]
-pub struct MemIndex(());
-
-/// The store; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Store(());
-
-/// The one writer of a store. Nothing is committed until it runs.
+/// The way to the committer. When the last handle goes, the committer ends.
 #[derive(Debug)]
-pub struct Committer(());
+struct Queue {
+    jobs: mpsc::Sender<Job>,
+    room: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
 
-/// The pieces of a content, in order, each verified.
-#[derive(Debug)]
-pub struct ContentReader(());
-
-impl Iterator for ContentReader {
-    type Item = Result<Vec<u8>, ReadError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
     }
 }
 
-const NOT_YET: StoreError = StoreError::Unsupported("answer yet");
-
-impl Committer {
-    /// Runs the committer on its own thread, and the index on another; ends when all [`Store`]s are gone or closed.
-    pub fn spawn_thread(self) -> std::io::Result<std::thread::JoinHandle<()>> {
-        std::thread::Builder::new().name("vigie-commit".into()).spawn(|| ())
-    }
-    /// The same as a task, without threads: for simulations.
-    pub async fn run(self) {}
-}
-
-#[allow(unused_variables)]
 impl Store {
-    /// Opens or creates.
+    /// Bytes that one permit of the queue stands for: permits are counted in 32 bits.
+    pub(crate) const ROOM_UNIT: usize = 1024;
+
+    /// Opens the store in this directory, or makes one; the parent must exist. Nothing is committed
+    /// before the [`Committer`] runs. Blocks; reads the last journal segment, and the whole journal when
+    /// the index must be built anew.
     pub fn open(dir: &Path, options: Options) -> Result<(Store, Committer), OpenError> {
-        Ok((Store(()), Committer(())))
+        crate::open::open(dir, options)
     }
-    /// Makes a batch durable.
+
+    pub(crate) fn new(shared: Arc<Shared>, jobs: mpsc::Sender<Job>, room: Arc<Semaphore>) -> Self {
+        let queue = Queue { jobs, room, shared: shared.clone() };
+        Store { shared, queue: Arc::new(queue) }
+    }
+
+    /// Makes a batch durable. Waits while the queue is full. When this returns `Ok`, the batch survives
+    /// every crash; after an error, none of it was taken. Dropping the future does not take the batch
+    /// back: it may still become durable.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        Err(CommitError::Closed)
+        self.commit_at(None, batch).await
     }
-    /// Ends the committer after what is queued; later commits are refused.
-    pub fn close(&self) {}
-    /// Which blocks are present or queued.
+
+    /// As [`Self::commit`], and refuses with [`CommitError::Fenced`] when the first record would get
+    /// another number than `expected`.
+    pub(crate) async fn commit_at(
+        &self,
+        expected: Option<Seq>,
+        batch: Batch,
+    ) -> Result<Committed, CommitError> {
+        let bytes = batch.bytes();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(CommitError::TooLarge(bytes));
+        }
+        let permits = (bytes.min(QUEUE_BYTES_MAX) / Self::ROOM_UNIT) as u32;
+        let room = self.queue.room.clone().acquire_many_owned(permits).await;
+        let room = room.map_err(|_| CommitError::Closed)?;
+        let place = self.queue.jobs.reserve().await.map_err(|_| CommitError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.queued(&batch.blocks);
+        place.send(Job::Commit(Waiting { batch, expected, reply, room }));
+        // The committer answers everyone; only its death leaves an answer out.
+        answer.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    /// Ends the committer after what is queued: later commits are refused with [`CommitError::Closed`].
+    /// Questions can still be asked. The index is durable when the committer has ended.
+    pub fn close(&self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        // Where the queue is full, there is something in it to wake the committer.
+        let _ = self.queue.jobs.try_send(Job::Wake);
+    }
+
+    /// Which of these blocks are in the store, or queued before this call. A list counts only when all
+    /// that it names is there too.
     pub fn has(&self, digests: &[(BlockKind, Digest)]) -> Result<Vec<bool>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.has(digests)?)
     }
-    /// Last record that is durable and indexed.
-    pub fn tail(&self) -> tokio::sync::watch::Receiver<Seq> {
-        tokio::sync::watch::channel(Seq(0)).1
+
+    /// The last record that is durable and can be read; changes as records come.
+    pub fn tail(&self) -> watch::Receiver<Seq> {
+        self.shared.tail.subscribe()
     }
-    /// Records from this number on.
-    pub fn records(&self, from: Seq, limit: usize) -> Result<Vec<Record>, StoreError> {
-        Err(NOT_YET)
-    }
-    /// The records just before this number, in ascending order.
-    pub fn records_before(&self, before: Seq, limit: usize) -> Result<Vec<Record>, StoreError> {
-        Err(NOT_YET)
-    }
-    /// Newest durable record of a machine.
+
+    /// The last durable record of a machine, even if it cannot be read yet.
     pub fn last_of(&self, machine: MachineId) -> Result<Option<LastOf>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.head(machine))
     }
-    /// The record with this origin.
+
+    /// Up to `limit` records from number `from` on, ascending, up to the tail.
+    pub fn records(&self, from: Seq, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.shared.records(from, limit)
+    }
+
+    /// The `limit` records just before number `before`, ascending.
+    pub fn records_before(&self, before: Seq, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let end = before.0.min(self.shared.tail().0.saturating_add(1));
+        let from = end.saturating_sub(limit as u64).max(1);
+        self.shared.records(Seq(from), end.saturating_sub(from) as usize)
+    }
+
+    /// The record that its machine gave this number, once it can be read.
     pub fn by_origin(&self, origin: &Origin) -> Result<Option<Record>, StoreError> {
-        Err(NOT_YET)
+        match self.shared.index.seq_of(origin)? {
+            Some(seq) => Ok(self.shared.records(seq, 1)?.pop()),
+            None => Ok(None),
+        }
     }
-    /// Enrolled machines with their newest names.
+
+    /// Every enrolled machine with its newest name, by id.
     pub fn machines(&self) -> Result<Vec<(MachineId, String)>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.machines()?)
     }
+
     /// The machine that bears this name now.
     pub fn machine_named(&self, name: &str) -> Result<Option<MachineId>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.machine_named(name)?)
     }
+
     /// How much there is.
     pub fn sizes(&self) -> Sizes {
-        Sizes::default()
+        Sizes {
+            records: self.shared.tail().0,
+            blocks: self.shared.blocks(),
+            journal_bytes: self.shared.journal.bytes(),
+            pack_bytes: self.shared.packs.bytes(),
+            index_bytes: self.shared.index.kv().map_or(0, |kv| kv.bytes()),
+        }
     }
+
     /// Whether commits are taken.
     pub fn health(&self) -> Health {
-        Health::Ok
+        self.shared.health()
     }
-    /// Finds an instant.
+
+    /// Finds an instant in the history of a machine, and says which gaps it lies in.
     pub fn resolve(&self, machine: MachineId, at: Instant) -> Result<At, InstantError> {
-        Err(NOT_YET.into())
+        self.shared.resolve(machine, at)
     }
-    /// Roots at an instant.
+
+    /// The roots of a machine, sorted by path.
     pub fn roots(&self, machine: MachineId, at: Seq) -> Result<Vec<(BytePath, NodeId)>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.roots(machine, at)?)
     }
-    /// What a path led to.
+
+    /// What a path leads to, found from the longest root that holds it. Directories above all roots are
+    /// no nodes.
     pub fn lookup(&self, machine: MachineId, path: &BytePath, at: Seq) -> Result<Option<NodeId>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.lookup(machine, path, at)?)
     }
-    /// State of a node.
+
+    /// The state of a node.
     pub fn node(&self, machine: MachineId, node: NodeId, at: Seq) -> Result<Option<NodeVersion>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.node(machine, node, at)?)
     }
-    /// Entries of a directory in the order of their bytes, after the name `after`.
+
+    /// Up to `limit` entries of a directory, sorted by the bytes of their names, after the name `after`.
     pub fn children(
         &self,
         machine: MachineId,
@@ -148,35 +206,43 @@ impl Store {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(EdgeName, NodeId)>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.children(machine, dir, at, after, limit)?)
     }
-    /// Names of a node.
+
+    /// Directories and names that lead to a node, the newest first.
     pub fn names(
         &self,
         machine: MachineId,
         node: NodeId,
         at: Seq,
     ) -> Result<Vec<(NodeId, EdgeName)>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.names(machine, node, at)?)
     }
-    /// A path that led to the node.
+
+    /// A path that leads to a node, by its newest names; `None` when it can be reached from no root.
     pub fn path_of(&self, machine: MachineId, node: NodeId, at: Seq) -> Result<Option<Vec<u8>>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.path_of(machine, node, at)?)
     }
-    /// Records that concern a path.
+
+    /// Numbers of the records that concern a path, ascending: every node that bore it, and the whole life
+    /// of the node that bears it now, former names included.
     pub fn history(&self, machine: MachineId, path: &BytePath) -> Result<Vec<Seq>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.history(machine, path, self.shared.tail())?)
     }
-    /// Gaps of a machine.
+
+    /// The gaps of a machine, in the order in which they were opened.
     pub fn gaps(&self, machine: MachineId) -> Result<Vec<Gap>, StoreError> {
-        Err(NOT_YET)
+        Ok(self.shared.index.gaps(machine)?)
     }
-    /// The pieces of a content.
+
+    /// The bytes of a content, piece by piece.
     pub fn content(&self, content: &Content) -> ContentReader {
-        ContentReader(())
+        ContentReader::new(self.shared.clone(), content)
     }
-    /// Reads everything back.
+
+    /// Reads every frame of the journal and every block back, and says what is not as it was written. Takes
+    /// as long as reading all packs takes; commits go on meanwhile, and are verified up to the tail of now.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
-        Err(NOT_YET)
+        crate::verify::verify(&self.shared, progress)
     }
 }

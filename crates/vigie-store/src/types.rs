@@ -67,12 +67,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Bytes of blocks and payloads, which is nearly all that the batch weighs in memory.
+    /// What the batch weighs in memory, about, in bytes: blocks and payloads, and what is around each.
     pub fn bytes(&self) -> usize {
-        let blocks: usize = self.blocks.iter().map(|b| b.stored.len()).sum();
-        let payloads: usize = self.records.iter().map(|r| r.fact.payload.len()).sum();
-        blocks + payloads
+        let blocks: usize = self.blocks.iter().map(|b| b.stored.len() + Self::AROUND).sum();
+        let records: usize = self.records.iter().map(|r| r.fact.payload.len() + Self::AROUND).sum();
+        blocks + records
     }
+
+    /// A digest, a place, an origin and some lengths; the least that a frame needs for a block or a record.
+    const AROUND: usize = 96;
 }
 
 /// Where a batch came to lie.

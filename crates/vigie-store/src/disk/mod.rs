@@ -10,7 +10,7 @@ mod sim;
 
 pub use real::RealDisk;
 #[cfg(feature = "fakes")]
-pub use sim::SimDisk;
+pub use sim::{SimDisk, SimFault};
 
 use std::fmt::Debug;
 use std::io;
@@ -26,37 +26,34 @@ pub enum SyncSite {
     OpenParent,
     /// The entries of marker, journal and packs directories.
     OpenRoot,
-    /// Entries of segments that a process which died may have made.
-    OpenJournalDir,
-    /// Entries of packs that a process which died may have made.
-    OpenPacksDir,
     /// Frames that a process which died may have written, before they are believed.
     OpenSegment,
     /// Blocks of a commit.
     PackData,
     /// The entry of a pack that the commit began.
     PackDir,
+    /// The head of a new segment, before its first frame.
+    SegmentHead,
+    /// The entry of a new segment, before its first frame.
+    SegmentDir,
     /// The frame of a commit.
     SegmentData,
-    /// The entry of a segment that the commit began.
-    SegmentDir,
     /// The mark that the index is being written, before its first row is.
     IndexMark,
 }
 
 impl SyncSite {
     /// Every site.
-    pub const ALL: [SyncSite; 11] = [
+    pub const ALL: [SyncSite; 10] = [
         SyncSite::MarkerData,
         SyncSite::OpenParent,
         SyncSite::OpenRoot,
-        SyncSite::OpenJournalDir,
-        SyncSite::OpenPacksDir,
         SyncSite::OpenSegment,
         SyncSite::PackData,
         SyncSite::PackDir,
-        SyncSite::SegmentData,
+        SyncSite::SegmentHead,
         SyncSite::SegmentDir,
+        SyncSite::SegmentData,
         SyncSite::IndexMark,
     ];
 }
@@ -100,12 +97,16 @@ pub trait Disk: Send + Sync + Debug {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
     /// Room on the file system of this directory.
     fn space(&self, dir: &Path) -> io::Result<Space>;
+    /// A random number.
+    fn random(&self) -> u64;
+    /// Names this start of the machine: another one after every loss of what is only in memory.
+    fn boot_id(&self) -> String;
 }
 
 /// An open file.
 pub trait DiskFile: Send + Sync + Debug {
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
     /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes, or fails having written any part of them.

@@ -63,13 +63,24 @@ impl Disk for RealDisk {
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
         })
     }
+
+    fn random(&self) -> u64 {
+        // Without the kernel's randomness a guessable number: it only makes forged frames harder.
+        getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()))
+    }
+
+    fn boot_id(&self) -> String {
+        // Where it cannot be read, every start counts as a new one: the index is then built anew.
+        let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        read.map_or_else(|_| format!("{:016x}", self.random()), |id| id.trim().to_owned())
+    }
 }
 
 #[derive(Debug)]
 struct RealFile(File);
 
 impl DiskFile for RealFile {
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 

@@ -1,0 +1,332 @@
+//! Writing the index: one frame of the journal becomes one atomic group of rows. Nothing is read back to
+//! do so; what is needed of earlier frames (the last record of each machine, open gaps) is in memory.
+
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, RunRow, Tag};
+use super::{Index, Ordinal};
+use crate::body::{Body, Run};
+use crate::error::KvError;
+use crate::journal::Frame;
+use crate::kv::{Change, Order, Table};
+use crate::types::LastOf;
+use minicbor::{Decode, Encode};
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use vigie_model::files::{Created, GapOpened, Renamed};
+use vigie_model::machines::Enrolled;
+use vigie_model::{
+    AgentRecord, BytePath, FileEvent, GapCause, Incarnation, MachineId, NodeId, RecordNo, Seq, Stream,
+    UnixNanos,
+};
+
+/// Version of all rows. An index of another version is rebuilt.
+pub(crate) const INDEX_VERSION: u32 = 1;
+
+/// How far the index is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Progress {
+    /// Last record applied.
+    #[n(0)]
+    pub applied: Seq,
+    /// Where the next frame begins: segment and offset. (0, 0) before the first.
+    #[n(1)]
+    pub next: (Seq, u64),
+    /// When the last frame was received.
+    #[n(2)]
+    pub received: UnixNanos,
+    /// Distinct blocks.
+    #[n(3)]
+    pub blocks: u64,
+    /// The last pack that was named, and the end of the last block in it.
+    #[n(4)]
+    pub pack: (u32, u64),
+    /// Machines with a number.
+    #[n(5)]
+    pub machines: u32,
+    /// Records of known streams that could not be read, and are in the journal alone.
+    #[n(6)]
+    pub skipped: u64,
+}
+
+/// One incarnation of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Life {
+    /// Its name.
+    #[n(0)]
+    pub incarnation: Incarnation,
+    /// Its first record, with its observed time.
+    #[n(1)]
+    pub first: (Seq, UnixNanos),
+    /// Its last number.
+    #[n(2)]
+    pub n: RecordNo,
+    /// Its last record, with its observed time made monotone.
+    #[n(3)]
+    pub last: (Seq, UnixNanos),
+}
+
+/// A gap as a row.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct GapRow {
+    #[n(0)]
+    pub root: BytePath,
+    #[n(1)]
+    pub cause: GapCause,
+    #[n(2)]
+    pub since: Option<UnixNanos>,
+    #[n(3)]
+    pub opened: (Seq, UnixNanos),
+    #[n(4)]
+    pub closed: Option<(Seq, UnixNanos)>,
+}
+
+/// What is in memory of one machine.
+#[derive(Debug, Default)]
+struct Machine {
+    ordinal: Ordinal,
+    /// Its newest life, and how many there were before.
+    life: Option<(u32, Life)>,
+    open_gaps: Vec<GapRow>,
+}
+
+/// Turns frames into rows.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    index: Index,
+    progress: Progress,
+    machines: HashMap<MachineId, Machine>,
+}
+
+impl Applier {
+    /// Continues where the index is.
+    pub(crate) fn open(index: Index) -> Result<Self, KvError> {
+        let progress = match index.kv()?.get(Table::Misc, &Key::tag(Tag::Applied).done())? {
+            Some(row) => from_cbor(&row)?,
+            None => Progress::default(),
+        };
+        let mut machines = HashMap::new();
+        for (id, ordinal) in index.ordinals()? {
+            let life = index.newest_life(ordinal)?;
+            let open_gaps = index.gap_rows(ordinal)?.into_iter().filter(|gap| gap.closed.is_none()).collect();
+            machines.insert(id, Machine { ordinal, life, open_gaps });
+        }
+        Ok(Applier { index, progress, machines })
+    }
+
+    /// How far the index is.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The last record of each machine.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = (MachineId, LastOf)> {
+        self.machines.iter().filter_map(|(id, machine)| {
+            let (_, life) = machine.life?;
+            let (seq, observed) = life.last;
+            Some((*id, LastOf { incarnation: life.incarnation, n: life.n, seq, observed }))
+        })
+    }
+
+    /// Every incarnation that a machine ever had.
+    pub(crate) fn incarnations(&self) -> Result<HashMap<MachineId, HashSet<Incarnation>>, KvError> {
+        let each = self.machines.iter().map(|(id, machine)| {
+            let lives = self.index.lives(machine.ordinal, Order::Ascending)?;
+            Ok((*id, lives.iter().map(|(_, life)| life.incarnation).collect()))
+        });
+        each.collect()
+    }
+
+    /// Applies the frame that follows, as one atomic write.
+    pub(crate) fn apply(&mut self, frame: &Frame) -> Result<(), KvError> {
+        let records = frame.body.records();
+        let mut changes = Vec::with_capacity(16 + frame.body.blocks.len() + 4 * records as usize);
+        self.blocks(&frame.body, &mut changes);
+        if records > 0 {
+            let place = Key::tag(Tag::Frame).u64(frame.first.0).done();
+            let value = frame.place.segment.0.to_be_bytes();
+            changes.push((Table::Misc, place, Some([value, frame.place.offset.to_be_bytes()].concat())));
+        }
+        let mut seq = frame.first;
+        for run in &frame.body.runs {
+            self.run(run, seq, &mut changes);
+            seq = Seq(seq.0 + run.facts.len() as u64);
+        }
+        self.progress.applied = Seq(seq.0 - 1);
+        self.progress.next = (frame.next.segment, frame.next.offset);
+        self.progress.received = frame.body.received;
+        changes.push((Table::Misc, Key::tag(Tag::Applied).done(), Some(to_cbor(&self.progress))));
+        self.index.kv()?.write(changes)
+    }
+
+    fn blocks(&mut self, body: &Body, changes: &mut Vec<Change>) {
+        for (digest, place) in &body.blocks {
+            changes.push((Table::Blocks, digest.0.to_vec(), Some(keys::encode_place(place))));
+            let end = place.offset + crate::pack::BLOCK_HEAD as u64 + u64::from(place.stored_len);
+            self.progress.pack = self.progress.pack.max((place.pack, end));
+            self.progress.blocks += 1;
+        }
+    }
+
+    fn run(&mut self, run: &Run, first: Seq, changes: &mut Vec<Change>) {
+        let Some(last) = run.facts.len().checked_sub(1) else { return };
+        let machine = self.machines.entry(run.machine).or_insert_with(|| {
+            let ordinal = self.progress.machines;
+            self.progress.machines += 1;
+            let key = Key::tag(Tag::Machine).bytes(&run.machine.0).done();
+            changes.push((Table::Misc, key, Some(ordinal.to_be_bytes().to_vec())));
+            Machine { ordinal, ..Machine::default() }
+        });
+        let (number, before) = match &machine.life {
+            Some((number, life)) if life.incarnation == run.incarnation => (*number, Some(life.last.1)),
+            Some((number, _)) => (number + 1, None),
+            None => (0, None),
+        };
+        let mut time = before;
+        let mut begin = None;
+        for (at, fact) in run.facts.iter().enumerate() {
+            let now = time.map_or(fact.observed, |t| t.max(fact.observed));
+            time = Some(now);
+            begin = begin.or(time);
+            let stamp = (Seq(first.0 + at as u64), now);
+            let mut rows = Rows { ordinal: machine.ordinal, stamp, changes };
+            if rows.fact(fact, &mut machine.open_gaps).is_none() {
+                self.progress.skipped += 1;
+            }
+        }
+        let (Some(begin), Some(time)) = (begin, time) else { return };
+        let end = (Seq(first.0 + last as u64), time);
+        let life = Life {
+            incarnation: run.incarnation,
+            first: match &machine.life {
+                Some((_, life)) if before.is_some() => life.first,
+                _ => (first, begin),
+            },
+            n: run.origin(last).n,
+            last: end,
+        };
+        machine.life = Some((number, life));
+        let row = RunRow { first, count: run.facts.len() as u32, before }.encode();
+        let key = |tag| Key::tag(tag).u32(machine.ordinal).u32(number);
+        changes.push((Table::Misc, key(Tag::Life).done(), Some(to_cbor(&life))));
+        changes.push((Table::Misc, key(Tag::RunByNumber).u64(run.first.0).done(), Some(row.clone())));
+        changes.push((Table::Misc, key(Tag::RunByTime).time(begin).u64(run.first.0).done(), Some(row)));
+    }
+}
+
+/// Rows of one record.
+struct Rows<'a> {
+    ordinal: Ordinal,
+    stamp: (Seq, UnixNanos),
+    changes: &'a mut Vec<Change>,
+}
+
+impl Rows<'_> {
+    /// `None` when the fact should be known and cannot be read. What is not known at all is no such case.
+    fn fact(&mut self, fact: &AgentRecord, open_gaps: &mut Vec<GapRow>) -> Option<()> {
+        match fact.stream {
+            Stream::FILES => {
+                let event = FileEvent::decode(fact).ok()?;
+                self.file_event(&event, open_gaps);
+            }
+            Stream::MACHINES => self.enrolled(&Enrolled::decode(fact).ok()?),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) {
+        match event {
+            FileEvent::Created(Created { parent, name, node, meta, pending }) => {
+                self.leads(*parent, name.as_bytes(), *node);
+                self.node(*node, META, to_cbor(&(meta, pending)));
+            }
+            FileEvent::Linked(linked) => self.leads(linked.parent, linked.name.as_bytes(), linked.node),
+            FileEvent::Removed(removed) => {
+                self.edge(removed.parent, removed.name.as_bytes(), EdgeRow::Left(removed.node))
+            }
+            FileEvent::Renamed(Renamed { from_parent, from_name, to_parent, to_name, node }) => {
+                // A rename onto itself must not take the name away: both rows would have the same key.
+                if (from_parent, from_name) != (to_parent, to_name) {
+                    self.edge(*from_parent, from_name.as_bytes(), EdgeRow::Left(*node));
+                }
+                self.leads(*to_parent, to_name.as_bytes(), *node);
+            }
+            FileEvent::Metadata(changed) => {
+                self.node(changed.node, META, to_cbor(&(&changed.meta, changed.pending)));
+            }
+            FileEvent::Content(stored) => self.node(stored.node, CONTENT, to_cbor(&stored.content)),
+            FileEvent::GapOpened(GapOpened { root, cause, since }) => {
+                let (root, cause, since, opened) = (root.clone(), *cause, *since, self.stamp);
+                open_gaps.push(GapRow { root, cause, since, opened, closed: None });
+                self.gap(&open_gaps[open_gaps.len() - 1]);
+            }
+            FileEvent::GapClosed(closed) => {
+                for gap in open_gaps.iter_mut().filter(|gap| gap.root == closed.root) {
+                    gap.closed = Some(self.stamp);
+                    self.gap(gap);
+                }
+                open_gaps.retain(|gap| gap.closed.is_none());
+            }
+            FileEvent::Error(_) | FileEvent::Superseded(_) => {}
+        }
+    }
+
+    fn leads(&mut self, parent: NodeId, name: &[u8], node: NodeId) {
+        self.edge(parent, name, EdgeRow::Leads(node));
+        self.node(node, NAME, [&parent.0, name].concat());
+    }
+
+    fn edge(&mut self, parent: NodeId, name: &[u8], row: EdgeRow) {
+        let key = Key::edge(self.ordinal, parent, name).seq_down(self.stamp.0).done();
+        self.changes.push((Table::Edges, key, Some(row.encode())));
+    }
+
+    fn node(&mut self, node: NodeId, what: u8, row: Vec<u8>) {
+        let key = Key::node(self.ordinal, node, what).seq_down(self.stamp.0).done();
+        self.changes.push((Table::Nodes, key, Some(row)));
+    }
+
+    fn gap(&mut self, gap: &GapRow) {
+        let key = Key::tag(Tag::Gap).u32(self.ordinal).u64(gap.opened.0.0).done();
+        self.changes.push((Table::Misc, key, Some(to_cbor(gap))));
+    }
+
+    fn enrolled(&mut self, enrolled: &Enrolled) {
+        let Enrolled { machine, name } = enrolled;
+        let named = Key::tag(Tag::Named).bytes(name.as_bytes()).done();
+        self.changes.push((Table::Misc, named, Some(machine.0.to_vec())));
+        let name_of = Key::tag(Tag::NameOf).bytes(&machine.0).done();
+        self.changes.push((Table::Misc, name_of, Some(name.clone().into_bytes())));
+    }
+}
+
+impl Index {
+    fn ordinals(&self) -> Result<Vec<(MachineId, Ordinal)>, KvError> {
+        let key = Key::tag(Tag::Machine);
+        let mut rows = Vec::new();
+        self.kv()?.range(Table::Misc, &key.low(), &key.high(), Order::Ascending, &mut |key, value| {
+            rows.push((key[1..].to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let row = |(id, ordinal): (Vec<u8>, Vec<u8>)| {
+            Ok((MachineId::from_slice(&id).ok_or(keys::BAD_MISC)?, keys::read_u32(&ordinal)?))
+        };
+        rows.into_iter().map(row).collect()
+    }
+
+    fn newest_life(&self, ordinal: Ordinal) -> Result<Option<(u32, Life)>, KvError> {
+        let key = Key::tag(Tag::Life).u32(ordinal);
+        let Some((key, row)) = self.kv()?.first(Table::Misc, &key.low(), &key.high(), Order::Descending)?
+        else {
+            return Ok(None);
+        };
+        Ok(Some((keys::read_u32(&key[key.len() - 4..])?, from_cbor(&row)?)))
+    }
+}
+
+pub(crate) fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("writing CBOR to a vector cannot fail")
+}
+
+pub(crate) fn from_cbor<T: for<'b> Decode<'b, ()>>(row: &[u8]) -> Result<T, KvError> {
+    minicbor::decode(row).map_err(|_| KvError::Row("cbor"))
+}

@@ -1,0 +1,315 @@
+//! The tree at an instant: one seek for a name, one walk for a directory, whatever was renamed above them.
+
+use super::apply::from_cbor;
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, split_seq};
+use super::{Index, Ordinal};
+use crate::error::KvError;
+use crate::kv::{Order, Table};
+use crate::limits::DEPTH_MAX;
+use crate::types::NodeVersion;
+use std::ops::ControlFlow;
+use vigie_model::{BytePath, Content, EdgeName, MachineId, Metadata, NodeId, NodeState, Seq};
+
+/// Rows of one name that are walked before the next name is sought: a seek costs about as much.
+const WALK_ROWS: usize = 16;
+
+/// Finds, among the rows of one name from the newest to the oldest, where it leads.
+#[derive(Debug, Default)]
+struct Leads {
+    left: Vec<NodeId>,
+    /// Where it leads; `Some(None)` when it is known to lead nowhere.
+    found: Option<Option<NodeId>>,
+}
+
+impl Leads {
+    fn row(&mut self, row: EdgeRow) {
+        match row {
+            _ if self.found.is_some() => {}
+            EdgeRow::Left(node) => self.left.push(node),
+            EdgeRow::Leads(node) => self.found = Some((!self.left.contains(&node)).then_some(node)),
+        }
+    }
+}
+
+impl Index {
+    /// Where a name of a directory leads.
+    pub(super) fn edge(
+        &self,
+        ordinal: Ordinal,
+        parent: NodeId,
+        name: &[u8],
+        at: Seq,
+    ) -> Result<Option<NodeId>, KvError> {
+        let key = Key::edge(ordinal, parent, name);
+        let mut leads = Leads::default();
+        let mut bad = None;
+        let from = key.clone().seq_down(at).done();
+        self.kv()?.range(Table::Edges, &from, &key.high(), Order::Ascending, &mut |_, row| {
+            match EdgeRow::decode(row) {
+                Ok(row) => leads.row(row),
+                Err(e) => bad = Some(e),
+            }
+            if leads.found.is_some() || bad.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        bad.map_or(Ok(leads.found.flatten()), Err)
+    }
+
+    /// Entries of a directory, sorted by the bytes of their names, after the name `after`.
+    pub(crate) fn children(
+        &self,
+        machine: MachineId,
+        dir: NodeId,
+        at: Seq,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(EdgeName, NodeId)>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(Vec::new()) };
+        let prefix = Key::machine(ordinal).bytes(&dir.0);
+        let high = prefix.high();
+        let mut walk = Walk { prefix: prefix.low().len(), at, limit, ..Walk::default() };
+        let mut from = match after {
+            Some(name) => Key::edge(ordinal, dir, name).high(),
+            None => prefix.low(),
+        };
+        while walk.out.len() < limit {
+            walk.seek = false;
+            self.kv()?
+                .range(Table::Edges, &from, &high, Order::Ascending, &mut |key, row| walk.row(key, row))?;
+            if !walk.seek {
+                walk.end_name();
+                break;
+            }
+            let edge = Key::edge(ordinal, dir, &walk.name);
+            if walk.leads.found.is_some() {
+                from = edge.high();
+                walk.end_name();
+            } else {
+                from = edge.seq_down(at).done();
+                walk.rows = 0;
+            }
+        }
+        if walk.bad {
+            return Err(keys::BAD_EDGE);
+        }
+        let entry = |(name, node): (Vec<u8>, NodeId)| Ok((edge_name(&name)?, node));
+        walk.out.into_iter().map(entry).collect()
+    }
+
+    /// The roots of a machine.
+    pub(crate) fn roots(&self, machine: MachineId, at: Seq) -> Result<Vec<(BytePath, NodeId)>, KvError> {
+        let edges = self.children(machine, NodeId::ROOTS, at, None, usize::MAX)?;
+        let root = |(name, node)| match name {
+            EdgeName::Root(path) => Some((path, node)),
+            EdgeName::Entry(_) => None,
+        };
+        Ok(edges.into_iter().filter_map(root).collect())
+    }
+
+    /// What a path leads to: the longest root that holds it, and from there name by name.
+    pub(crate) fn lookup(
+        &self,
+        machine: MachineId,
+        path: &BytePath,
+        at: Seq,
+    ) -> Result<Option<NodeId>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
+        let mut roots = self.roots(machine, at)?;
+        roots.sort_by_key(|(root, _)| std::cmp::Reverse(root.as_bytes().len()));
+        for (root, node) in roots {
+            let Some(rest) = path.below(&root) else { continue };
+            let mut node = Some(node);
+            for name in rest.split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+                let Some(dir) = node else { break };
+                node = self.edge(ordinal, dir, name, at)?;
+            }
+            return Ok(node);
+        }
+        Ok(None)
+    }
+
+    /// The state of a node: its newest metadata, its newest content, and which of the two came last.
+    pub(crate) fn node(
+        &self,
+        machine: MachineId,
+        node: NodeId,
+        at: Seq,
+    ) -> Result<Option<NodeVersion>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
+        let Some((meta_seq, row)) = self.newest(ordinal, node, META, at)? else { return Ok(None) };
+        let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
+        let Some((content_seq, row)) = self.newest(ordinal, node, CONTENT, at)? else {
+            let state = NodeState { meta, content: None, pending };
+            return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
+        };
+        let content: Content = from_cbor(&row)?;
+        if content_seq > meta_seq {
+            pending = content.pending;
+            if content.ctime >= meta.ctime {
+                (meta.mtime, meta.ctime) = (content.mtime, content.ctime);
+                (meta.mode, meta.size) = (content.mode, content.size);
+            }
+        }
+        let state = NodeState { meta, content: Some(content), pending };
+        let seq = meta_seq.max(content_seq);
+        Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
+    }
+
+    fn newest(
+        &self,
+        ordinal: Ordinal,
+        node: NodeId,
+        what: u8,
+        at: Seq,
+    ) -> Result<Option<(Seq, Vec<u8>)>, KvError> {
+        let key = Key::node(ordinal, node, what);
+        let from = key.clone().seq_down(at).done();
+        let Some((key, row)) = self.kv()?.first(Table::Nodes, &from, &key.high(), Order::Ascending)? else {
+            return Ok(None);
+        };
+        let (_, seq) = split_seq(&key).ok_or(keys::BAD_NODE)?;
+        Ok(Some((seq, row)))
+    }
+
+    /// Names that lead to a node, the newest first.
+    pub(crate) fn names(
+        &self,
+        machine: MachineId,
+        node: NodeId,
+        at: Seq,
+    ) -> Result<Vec<(NodeId, EdgeName)>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        for (parent, name) in self.all_names(ordinal, node, at)? {
+            if self.edge(ordinal, parent, &name, at)? == Some(node) {
+                names.push((parent, edge_name(&name)?));
+            }
+        }
+        Ok(names)
+    }
+
+    /// The records that gave a node a name, the newest first.
+    pub(crate) fn named_at(&self, machine: MachineId, node: NodeId) -> Result<Vec<Seq>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(Vec::new()) };
+        let key = Key::node(ordinal, node, NAME);
+        let mut seqs = Vec::new();
+        self.kv()?.range(Table::Nodes, &key.low(), &key.high(), Order::Ascending, &mut |key, _| {
+            seqs.extend(split_seq(key).map(|(_, seq)| seq));
+            ControlFlow::Continue(())
+        })?;
+        Ok(seqs)
+    }
+
+    /// Every name that a node ever got, the newest first, each once.
+    pub(super) fn all_names(
+        &self,
+        ordinal: Ordinal,
+        node: NodeId,
+        at: Seq,
+    ) -> Result<Vec<(NodeId, Vec<u8>)>, KvError> {
+        let key = Key::node(ordinal, node, NAME);
+        let mut rows: Vec<Vec<u8>> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let from = key.clone().seq_down(at).done();
+        self.kv()?.range(Table::Nodes, &from, &key.high(), Order::Ascending, &mut |_, row| {
+            if seen.insert(row.to_vec()) {
+                rows.push(row.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let split = |row: &Vec<u8>| {
+            let (parent, name) = row.split_first_chunk()?;
+            Some((NodeId(*parent), name.to_vec()))
+        };
+        rows.iter().map(|row| split(row).ok_or(keys::BAD_NODE)).collect()
+    }
+
+    /// A path that leads to a node, by its newest names. `None` when no chain of names reaches a root.
+    pub(crate) fn path_of(
+        &self,
+        machine: MachineId,
+        node: NodeId,
+        at: Seq,
+    ) -> Result<Option<Vec<u8>>, KvError> {
+        // (directory, the part of the path below it), the newest name last.
+        let mut open = vec![(node, Vec::new())];
+        for _ in 0..DEPTH_MAX {
+            let Some((node, below)) = open.pop() else { break };
+            for (parent, name) in self.names(machine, node, at)?.into_iter().rev() {
+                let path = join(name.as_bytes(), &below);
+                if parent == NodeId::ROOTS {
+                    return Ok(Some(path));
+                }
+                open.push((parent, path));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn join(name: &[u8], below: &[u8]) -> Vec<u8> {
+    match (name, below) {
+        (_, []) => name.to_vec(),
+        (b"/", _) => [b"/", below].concat(),
+        _ => [name, b"/", below].concat(),
+    }
+}
+
+fn edge_name(name: &[u8]) -> Result<EdgeName, KvError> {
+    EdgeName::from_bytes(name).map_err(|_| keys::BAD_EDGE)
+}
+
+/// A walk over the rows of a directory.
+#[derive(Debug, Default)]
+struct Walk {
+    prefix: usize,
+    at: Seq,
+    limit: usize,
+    /// The name whose rows are being seen.
+    name: Vec<u8>,
+    leads: Leads,
+    rows: usize,
+    /// It stopped within a name, to go on at the next.
+    seek: bool,
+    bad: bool,
+    out: Vec<(Vec<u8>, NodeId)>,
+}
+
+impl Walk {
+    fn row(&mut self, key: &[u8], row: &[u8]) -> ControlFlow<()> {
+        let parts =
+            split_seq(key).and_then(|(rest, seq)| Some((rest.get(self.prefix..)?.strip_suffix(&[0])?, seq)));
+        let (Some((name, seq)), Ok(row)) = (parts, EdgeRow::decode(row)) else {
+            self.bad = true;
+            return ControlFlow::Break(());
+        };
+        if name != self.name {
+            self.end_name();
+            if self.out.len() >= self.limit {
+                return ControlFlow::Break(());
+            }
+            self.name = name.to_vec();
+        }
+        let is_past = seq <= self.at;
+        if is_past {
+            self.leads.row(row);
+        }
+        self.rows += 1;
+        if self.rows > WALK_ROWS && (self.leads.found.is_some() || !is_past) {
+            self.seek = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end_name(&mut self) {
+        self.rows = 0;
+        if let Some(node) = std::mem::take(&mut self.leads).found.flatten() {
+            self.out.push((std::mem::take(&mut self.name), node));
+        }
+        self.name.clear();
+    }
+}

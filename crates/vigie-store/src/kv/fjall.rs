@@ -1,0 +1,125 @@
+//! The index on disk. fjall does its own I/O, is never synced while commits go on, and holds nothing that
+//! cannot be made again from the journal.
+
+use super::{Change, Kv, Order, Table, Visit};
+use crate::error::KvError;
+use fjall::config::{BlockSizePolicy, CompressionPolicy};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Rows of a table that wait in memory before they become a sorted file. Small: four tables have one each,
+/// and up to as much again is on its way to disk.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Cache of all tables together.
+const CACHE_BYTES: u64 = 24 * 1024 * 1024;
+
+/// Rows are short and alike; longer blocks compress them better than fjall's 4 KiB.
+const ROWS_BLOCK_BYTES: u32 = 16 * 1024;
+
+/// Smallest bound fjall takes for its own log.
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// An index in a directory of its own.
+pub(crate) struct FjallKv {
+    dir: PathBuf,
+    db: Database,
+    tables: [Keyspace; Table::ALL.len()],
+}
+
+impl fmt::Debug for FjallKv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FjallKv").finish_non_exhaustive()
+    }
+}
+
+impl FjallKv {
+    /// Opens or makes the index in this directory.
+    pub(crate) fn open(dir: &Path) -> Result<Self, KvError> {
+        let db = Database::builder(dir)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1)
+            .max_journaling_size(LOG_BYTES_MAX)
+            .open()
+            .map_err(KvError::Fjall)?;
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .data_block_size_policy(BlockSizePolicy::all(ROWS_BLOCK_BYTES))
+                .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        };
+        let open = |table: Table| db.keyspace(table.name(), options).map_err(KvError::Fjall);
+        let [edges, nodes, blocks, misc] = Table::ALL.map(open);
+        Ok(FjallKv { dir: dir.to_owned(), tables: [edges?, nodes?, blocks?, misc?], db })
+    }
+
+    fn table(&self, table: Table) -> &Keyspace {
+        &self.tables[table as usize]
+    }
+}
+
+impl Kv for FjallKv {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        Ok(self.table(table).get(key).map_err(KvError::Fjall)?.map(|value| value.to_vec()))
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), KvError> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut rows = self.table(table).range(from..to);
+        loop {
+            let row = match order {
+                Order::Ascending => rows.next(),
+                Order::Descending => rows.next_back(),
+            };
+            let Some(row) = row else { return Ok(()) };
+            let (key, value) = row.into_inner().map_err(KvError::Fjall)?;
+            if let ControlFlow::Break(()) = visit(&key, &value) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(&self, changes: Vec<Change>) -> Result<(), KvError> {
+        // `Buffer` hands every batch to the kernel, so that a process that dies leaves whole batches.
+        let mut batch = self.db.batch().durability(Some(PersistMode::Buffer));
+        for (table, key, value) in changes {
+            match value {
+                Some(value) => batch.insert(self.table(table), key, value),
+                None => batch.remove(self.table(table), key),
+            }
+        }
+        batch.commit().map_err(KvError::Fjall)
+    }
+
+    fn persist(&self) -> Result<(), KvError> {
+        self.db.persist(PersistMode::SyncAll).map_err(KvError::Fjall)
+    }
+
+    fn bytes(&self) -> u64 {
+        allocated(&self.dir)
+    }
+}
+
+/// Bytes that a directory takes. fjall's own count has 64 MiB of log that were reserved and never written.
+fn allocated(dir: &Path) -> u64 {
+    const SECTOR: u64 = 512; // unit of `st_blocks`, stat(2)
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let each = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => allocated(&entry.path()),
+        Ok(meta) => meta.blocks() * SECTOR,
+        Err(_) => 0,
+    });
+    each.sum()
+}

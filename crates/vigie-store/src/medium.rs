@@ -1,0 +1,118 @@
+//! Where the index lies, and whether what lies there may be believed.
+//!
+//! `index.mark` says `clean <version>` after a clean end, and `open <version> <boot id>` while the index is
+//! in use. An index that was in use when the machine went down is not believed: its medium is never synced
+//! while commits go on, so some of its tables may be newer than others.
+
+use crate::disk::{Disk, OpenMode, SyncSite};
+use crate::error::{KvError, OpenError};
+use crate::index::apply::INDEX_VERSION;
+use crate::kv::{FjallKv, Kv, MemIndex};
+use crate::shared::Shared;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the index lies.
+#[derive(Clone, Debug)]
+pub enum IndexMedium {
+    /// On disk, beside the journal.
+    Fjall,
+    /// In memory: what is handed over outlives the store, as a directory would.
+    Memory(MemIndex),
+}
+
+/// Longest mark that is read: a version and a boot id.
+const MARK_BYTES_MAX: usize = 128;
+
+/// The medium of one store.
+#[derive(Debug)]
+pub(crate) struct Medium {
+    kind: IndexMedium,
+    dir: PathBuf,
+    mark: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+impl Medium {
+    pub(crate) fn new(kind: IndexMedium, store: &Path, disk: Arc<dyn Disk>) -> Self {
+        Medium { kind, dir: store.join("index"), mark: store.join("index.mark"), disk }
+    }
+
+    /// The index's own directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Opens or makes the rows.
+    pub(crate) fn open(&self) -> Result<Arc<dyn Kv>, OpenError> {
+        match &self.kind {
+            IndexMedium::Memory(index) => Ok(Arc::new(index.clone())),
+            IndexMedium::Fjall => {
+                let kv =
+                    FjallKv::open(&self.dir).map_err(|source| OpenError::Index { act: "open", source })?;
+                Ok(Arc::new(kv))
+            }
+        }
+    }
+
+    /// Removes all rows.
+    pub(crate) fn wipe(&self) -> Result<(), OpenError> {
+        let removed = match &self.kind {
+            IndexMedium::Memory(index) => {
+                index.clear();
+                Ok(())
+            }
+            IndexMedium::Fjall => std::fs::remove_dir_all(&self.dir),
+        };
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(OpenError::Index { act: "remove", source: KvError::Io(e) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the rows were left whole: by a clean end, or by a process that died while the machine lived.
+    pub(crate) fn is_believed(&self) -> bool {
+        let Ok(file) = self.disk.open(&self.mark, OpenMode::Read) else { return false };
+        let mut text = [0; MARK_BYTES_MAX];
+        let Ok(len) = file.read_at(&mut text, 0) else { return false };
+        let text = &text[..len];
+        text == clean_mark().as_bytes() || text == self.open_mark().as_bytes()
+    }
+
+    /// Says that the index is in use; durable when it returns, so that no row is written before.
+    pub(crate) fn mark_open(&self) -> io::Result<()> {
+        let file = match self.disk.open(&self.mark, OpenMode::Write) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.disk.open(&self.mark, OpenMode::CreateNew)?
+            }
+            other => other?,
+        };
+        let mark = self.open_mark();
+        file.write_at(mark.as_bytes(), 0)?;
+        file.truncate(mark.len() as u64)?;
+        file.sync_data(SyncSite::IndexMark)
+    }
+
+    /// Says that the index was closed. If this is lost, the index is built anew, which costs only time.
+    pub(crate) fn mark_clean(&self, shared: &Shared) {
+        let mark = clean_mark();
+        let marked = shared.disk.open(&self.mark, OpenMode::Write).and_then(|file| {
+            file.write_at(mark.as_bytes(), 0)?;
+            file.truncate(mark.len() as u64)
+        });
+        if let Err(why) = marked {
+            tracing::warn!(%why, "the index could not be marked as closed");
+        }
+    }
+
+    fn open_mark(&self) -> String {
+        format!("open {INDEX_VERSION} {}\n", self.disk.boot_id())
+    }
+}
+
+fn clean_mark() -> String {
+    format!("clean {INDEX_VERSION}\n")
+}

@@ -1,0 +1,217 @@
+//! What committer, index and readers share.
+
+use crate::commit::Waiting;
+use crate::disk::Disk;
+use crate::error::{CommitError, KvError};
+use crate::index::Index;
+use crate::index::apply::Progress;
+use crate::journal::{Frame, Journal};
+use crate::pack::Packs;
+use crate::types::{Committed, Health, LastOf, NewBlock};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use vigie_model::{BlockKind, Clock, Digest, MachineId, Seq};
+
+/// One store, open.
+pub(crate) struct Shared {
+    pub dir: PathBuf,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub index: Index,
+    pub journal: Arc<Journal>,
+    pub packs: Arc<Packs>,
+    /// Last record that readers see.
+    pub tail: watch::Sender<Seq>,
+    /// Set when nobody waits for anything any more.
+    pub closing: AtomicBool,
+    blocks: AtomicU64,
+    live: Mutex<Live>,
+    /// Keeps others out as long as anyone holds the store.
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// What is newer than the index. One lock, held for moments only: the committer, sessions that ask what
+/// they must send, and the index all meet here.
+#[derive(Debug, Default)]
+struct Live {
+    /// The last durable record of each machine.
+    heads: HashMap<MachineId, LastOf>,
+    /// Blocks on their way: queued, or durable and not yet in the index.
+    fresh: HashMap<Digest, Fresh>,
+    health: Option<Health>,
+    /// The index cannot be written, and why.
+    stalled: Option<String>,
+}
+
+#[derive(Debug)]
+struct Fresh {
+    kind: BlockKind,
+    /// How many batches in the queue carry it.
+    queued: u32,
+    is_durable: bool,
+}
+
+impl Shared {
+    #[allow(clippy::too_many_arguments)] // One place makes it, from the parts it has just opened.
+    pub(crate) fn new(
+        dir: PathBuf,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        index: Index,
+        journal: Arc<Journal>,
+        packs: Arc<Packs>,
+        progress: &Progress,
+        heads: HashMap<MachineId, LastOf>,
+        lock: Box<dyn Send + Sync>,
+    ) -> Self {
+        Shared {
+            dir,
+            disk,
+            clock,
+            index,
+            journal,
+            packs,
+            tail: watch::Sender::new(progress.applied),
+            closing: AtomicBool::new(false),
+            blocks: AtomicU64::new(progress.blocks),
+            live: Mutex::new(Live { heads, ..Live::default() }),
+            _lock: lock,
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Last record that readers see.
+    pub(crate) fn tail(&self) -> Seq {
+        *self.tail.borrow()
+    }
+
+    /// Distinct blocks in the index.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.blocks.load(Ordering::Relaxed)
+    }
+
+    /// The last durable record of a machine.
+    pub(crate) fn head(&self, machine: MachineId) -> Option<LastOf> {
+        self.live().heads.get(&machine).copied()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let live = self.live();
+        match (&live.health, &live.stalled) {
+            (Some(health), _) => health.clone(),
+            (None, Some(why)) => Health::IndexStalled(why.clone()),
+            (None, None) => Health::Ok,
+        }
+    }
+
+    pub(crate) fn set_health(&self, health: Health) {
+        self.live().health = Some(health);
+    }
+
+    pub(crate) fn set_stalled(&self, why: Option<String>) {
+        self.live().stalled = why;
+    }
+
+    /// Which blocks are durable or queued; the empty one always is.
+    pub(crate) fn has(&self, digests: &[(BlockKind, Digest)]) -> Result<Vec<bool>, KvError> {
+        // First what is on its way: a block leaves it only after it is in the index.
+        let mut found: Vec<Option<bool>> = {
+            let live = self.live();
+            digests.iter().map(|(kind, digest)| Some(live.fresh.get(digest)?.kind == *kind)).collect()
+        };
+        for (found, (kind, digest)) in found.iter_mut().zip(digests) {
+            if found.is_none() {
+                *found = Some(self.is_indexed(*kind, digest)?);
+            }
+        }
+        Ok(found.into_iter().map(|found| found == Some(true)).collect())
+    }
+
+    /// Whether a block is durable.
+    pub(crate) fn is_durable(&self, kind: BlockKind, digest: &Digest) -> Result<bool, KvError> {
+        match self.live().fresh.get(digest) {
+            Some(fresh) if fresh.is_durable => return Ok(fresh.kind == kind),
+            _ => {}
+        }
+        self.is_indexed(kind, digest)
+    }
+
+    fn is_indexed(&self, kind: BlockKind, digest: &Digest) -> Result<bool, KvError> {
+        if kind == BlockKind::Data && *digest == Digest::of_data(b"") {
+            return Ok(true);
+        }
+        Ok(self.index.place(digest)?.is_some_and(|place| place.kind == kind))
+    }
+
+    /// These blocks are on their way to the committer.
+    pub(crate) fn queued(&self, blocks: &[NewBlock]) {
+        let mut live = self.live();
+        for NewBlock { digest, kind, .. } in blocks {
+            let fresh = live.fresh.entry(*digest);
+            fresh.or_insert(Fresh { kind: *kind, queued: 0, is_durable: false }).queued += 1;
+        }
+    }
+
+    /// These blocks are no longer on their way; those that became durable stay until they are indexed.
+    pub(crate) fn unqueued(&self, blocks: &[NewBlock]) {
+        let mut live = self.live();
+        for NewBlock { digest, .. } in blocks {
+            if let Some(fresh) = live.fresh.get_mut(digest) {
+                fresh.queued = fresh.queued.saturating_sub(1);
+                if fresh.queued == 0 && !fresh.is_durable {
+                    live.fresh.remove(digest);
+                }
+            }
+        }
+    }
+
+    /// A group became durable.
+    pub(crate) fn committed(&self, heads: HashMap<MachineId, LastOf>, new: &HashSet<Digest>) {
+        let mut live = self.live();
+        live.heads.extend(heads);
+        live.health = None;
+        for digest in new {
+            if let Some(fresh) = live.fresh.get_mut(digest) {
+                fresh.is_durable = true;
+            }
+        }
+    }
+
+    /// A frame is in the index: readers may see it.
+    pub(crate) fn indexed(&self, frame: &Frame, progress: &Progress) {
+        {
+            let mut live = self.live();
+            for (digest, _) in &frame.body.blocks {
+                if let Some(fresh) = live.fresh.get_mut(digest) {
+                    fresh.is_durable = false;
+                    if fresh.queued == 0 {
+                        live.fresh.remove(digest);
+                    }
+                }
+            }
+        }
+        self.blocks.store(progress.blocks, Ordering::Relaxed);
+        self.tail.send_replace(progress.applied);
+    }
+
+    /// Answers one who waits.
+    pub(crate) fn answer(&self, waiting: Waiting, answer: Result<Committed, CommitError>) {
+        self.unqueued(&waiting.batch.blocks);
+        drop(waiting.room);
+        // Who no longer waits does not want to know.
+        let _ = waiting.reply.send(answer);
+    }
+}
