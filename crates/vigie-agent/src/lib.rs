@@ -1,1 +1,35 @@
-//! vigie-agent
+//! The agent: the long-running part on every machine. It has its directories captured, reads what changed,
+//! and tells the hub, whatever happens to the link between them.
+//!
+//! It keeps no index on disk: what is recorded is known to the hub, and told to the agent at every start.
+//!
+//! In reading order:
+//! [`agent`] the whole, started and stopped ·
+//! [`state`] its directory ·
+//! [`dial`] ways to the hub ·
+//! `capture` the owner of the engine ·
+//! `readers` files into parcels · `parcel` what these are · `budget` how many at once ·
+//! `lanes` parcels on their way out · `numbers` the numbers of records · `ledger` what a flush waits for ·
+//! `session` one connection · `link` one connection after the other · `serve` what the hub may ask ·
+//! [`cpu`] threads or none.
+
+pub mod agent;
+mod budget;
+mod capture;
+pub mod cpu;
+pub mod dial;
+mod lanes;
+mod ledger;
+mod link;
+mod numbers;
+mod parcel;
+mod readers;
+mod serve;
+mod session;
+pub mod state;
+
+pub use agent::{Agent, AgentError, Config, Parts, Running};
+pub use capture::MakeEngine;
+pub use cpu::Cpu;
+pub use dial::{Dial, DialError, MemoryDial, TlsDial};
+pub use state::{CleanStop, State, StateError};

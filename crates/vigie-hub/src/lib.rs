@@ -1,1 +1,25 @@
-//! vigie-hub
+//! The hub: takes what agents tell, makes it durable, and only then says so.
+//!
+//! In reading order:
+//! [`hub`] the whole, started and stopped ·
+//! `sessions` who is connected · `session` one connection · `intake` what comes in and is checked ·
+//! [`cpu`] where blocks are verified · `flow` what becomes durable together ·
+//! `own` the hub's own records · `serve` what an agent may ask · `tree` what is recorded of a machine ·
+//! [`flush`] waiting for everything before now · [`status`] how everyone does.
+
+pub mod cpu;
+mod flow;
+pub mod flush;
+pub mod hub;
+mod intake;
+mod own;
+mod serve;
+mod session;
+mod sessions;
+pub mod status;
+mod tree;
+
+pub use cpu::Cpu;
+pub use flush::FlushEnd;
+pub use hub::{Config, EnrolmentError, Hub, InviteError, Parts, Running, StartError};
+pub use status::HubStatus;

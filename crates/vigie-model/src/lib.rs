@@ -11,8 +11,10 @@
 //! [`record`] the envelope of one journaled fact ·
 //! [`files`] the first stream: what happens to files ·
 //! [`machines`] the stream of enrolments · [`status`] what an agent says of itself ·
-//! [`tree`] a line of a tree as the hub knows it.
+//! [`tree`] a line of a tree as the hub knows it ·
+//! [`ask`] what hub and agent answer each other.
 
+pub mod ask;
 pub mod content;
 pub mod files;
 pub mod ids;

@@ -1,0 +1,256 @@
+//! The owner of the engine: turns it, passes on its facts, hands its reads to the readers.
+//!
+//! Order is kept by one rule: a file is handed to a reader only when every fact the engine had stated is in
+//! the channel of facts, and the session empties that channel before it writes the record of a content. So a
+//! content never comes before the name it belongs to.
+
+use crate::ledger::{EntryId, Ledger};
+use crate::parcel::ReadingId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use vigie_model::{AgentRecord, Clock, GapCause, KnownEdge, NodeId, UnixNanos};
+use vigie_watch::{CookieId, Engine, Fact, ReadJob, ReadOutcome, StartError, Status};
+
+/// Facts in one batch between capture and session.
+const FACTS_PER_BATCH: usize = 512;
+/// Batches that may wait for the session; behind them the engine's own outbox fills, and then it pauses.
+pub(crate) const BATCHES_WAITING: usize = 8;
+/// Reads that may wait for a reader.
+pub(crate) const READS_WAITING: usize = 64;
+/// Live files up to this size have a way of their own to the hub, past everything larger.
+pub(crate) const LIVE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Makes an engine, at the start and when a new incarnation begins.
+pub type MakeEngine = Box<dyn FnMut() -> Result<Engine, StartError> + Send>;
+
+/// What the capture is told to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Some of what the hub has recorded.
+    Learn(Vec<KnownEdge>),
+    /// All of it was told: begin.
+    Start { cause: GapCause, since: Option<UnixNanos> },
+    /// Forget everything and wait to be taught: a new incarnation begins.
+    Restart { generation: u64 },
+    /// A reading came to its end. The answer is the record to send, if there is one.
+    ReadDone {
+        reading: Reading,
+        outcome: ReadOutcome,
+        reply: oneshot::Sender<Option<(AgentRecord, EntryId)>>,
+    },
+    /// What was written of these contents did not become durable.
+    Requeue(Vec<NodeId>),
+    /// Everything before now; the answer tells what must be written to the link for that.
+    Flush(oneshot::Sender<Result<Barrier, String>>),
+    /// How it does.
+    Status(oneshot::Sender<Status>),
+}
+
+/// A file to read, with the names under which its parcels travel.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) id: ReadingId,
+    pub(crate) generation: u64,
+    pub(crate) job: ReadJob,
+}
+
+/// Facts in the order in which they must be written.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) generation: u64,
+    pub(crate) facts: Vec<AgentRecord>,
+}
+
+/// What has to be written before a flush is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Barrier {
+    /// Facts passed on, all told.
+    pub(crate) facts: u64,
+    /// Contents read.
+    pub(crate) entry: EntryId,
+}
+
+/// Where the capture gets its orders and puts its results.
+pub(crate) struct Ways {
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// Rung by the kernel's thread.
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) facts: mpsc::Sender<Facts>,
+    pub(crate) live: mpsc::Sender<Reading>,
+    pub(crate) bulk: mpsc::Sender<Reading>,
+    pub(crate) ledger: Ledger,
+    /// Facts passed to the session, all told.
+    pub(crate) facts_passed: Arc<AtomicU64>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// See the module.
+pub(crate) struct Capture {
+    make: MakeEngine,
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+    ways: Ways,
+    generation: u64,
+    started: bool,
+    next_reading: u64,
+    flushes: BTreeMap<CookieId, Vec<oneshot::Sender<Result<Barrier, String>>>>,
+}
+
+impl Capture {
+    pub(crate) fn new(make: MakeEngine, engine: Engine, clock: Arc<dyn Clock>, ways: Ways) -> Self {
+        Capture {
+            make,
+            engine,
+            clock,
+            ways,
+            generation: 0,
+            started: false,
+            next_reading: 0,
+            flushes: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until it is stopped.
+    pub(crate) async fn run(mut self) {
+        while !self.ways.stop.is_cancelled() {
+            while let Ok(order) = self.ways.orders.try_recv() {
+                self.obey(order);
+            }
+            let (busy, wake_at) = if self.started { self.turn() } else { (false, None) };
+            if busy {
+                tokio::task::yield_now().await;
+            } else if let Some(order) = self.rest(wake_at).await {
+                self.obey(order);
+            }
+        }
+    }
+
+    /// One turn of the engine. Says whether there is more to do at once, and when to come back.
+    fn turn(&mut self) -> (bool, Option<Duration>) {
+        let step = self.engine.step();
+        let all_passed = self.pass_facts();
+        let mut handed = false;
+        if all_passed {
+            handed = self.hand_out_reads();
+            self.answer_flushes();
+        }
+        // With the channel full, only the session can make the engine's work useful.
+        (step.busy && all_passed || handed, step.wake_at)
+    }
+
+    /// Waits until there is something to do; gives the order, when it is one.
+    async fn rest(&mut self, wake_at: Option<Duration>) -> Option<Order> {
+        let wait = wake_at.map(|at| at.saturating_sub(self.clock.monotonic()));
+        let facts_wait = self.started && self.ways.facts.capacity() == 0;
+        let live_full = self.ways.live.capacity() == 0;
+        let bulk_full = self.ways.bulk.capacity() == 0;
+        tokio::select! {
+            order = self.ways.orders.recv() => order,
+            () = self.ways.stop.cancelled() => None,
+            () = self.ways.bell.notified() => None,
+            // Room came about, or the session is gone for good; either way the next turn finds out.
+            _ = self.ways.facts.reserve(), if facts_wait => None,
+            _ = self.ways.live.reserve(), if live_full => None,
+            _ = self.ways.bulk.reserve(), if bulk_full => None,
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => None,
+        }
+    }
+
+    /// Moves facts to the session; `true` when the engine has none left.
+    fn pass_facts(&mut self) -> bool {
+        loop {
+            let Ok(room) = self.ways.facts.try_reserve() else { return false };
+            let facts = self.engine.take(FACTS_PER_BATCH);
+            if facts.is_empty() {
+                return true;
+            }
+            self.ways.facts_passed.fetch_add(facts.len() as u64, Ordering::Relaxed);
+            let facts = facts.into_iter().map(encode).collect();
+            room.send(Facts { generation: self.generation, facts });
+        }
+    }
+
+    /// Hands files to the readers; `true` when it handed out any.
+    fn hand_out_reads(&mut self) -> bool {
+        let mut any = false;
+        while let Ok(room) = self.ways.live.try_reserve() {
+            let Some(job) = self.engine.next_read() else { break };
+            self.next_reading += 1;
+            room.send(Reading { id: ReadingId(self.next_reading), generation: self.generation, job });
+            any = true;
+        }
+        while let Ok(room) = self.ways.bulk.try_reserve() {
+            let Some(job) = self.engine.next_read() else { break };
+            self.next_reading += 1;
+            room.send(Reading { id: ReadingId(self.next_reading), generation: self.generation, job });
+            any = true;
+        }
+        any
+    }
+
+    fn answer_flushes(&mut self) {
+        for cookie in self.engine.cookies_back() {
+            for reply in self.flushes.remove(&cookie).unwrap_or_default() {
+                let _asker_gone = reply.send(Ok(self.barrier()));
+            }
+        }
+    }
+
+    fn barrier(&self) -> Barrier {
+        Barrier { facts: self.ways.facts_passed.load(Ordering::Relaxed), entry: self.ways.ledger.newest() }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Learn(edges) => edges.iter().for_each(|edge| self.engine.learn(edge)),
+            Order::Start { cause, since } => {
+                self.engine.start(cause, since);
+                self.started = true;
+            }
+            Order::Restart { generation } => self.restart(generation),
+            Order::ReadDone { reading, outcome, reply } => {
+                let current = reading.generation == self.generation;
+                let fact = if current { self.engine.read_done(reading.job, outcome) } else { None };
+                let _reader_gone = reply.send(fact.map(|fact| (encode(fact), self.ways.ledger.open())));
+            }
+            Order::Requeue(nodes) => nodes.into_iter().for_each(|node| self.engine.requeue(node)),
+            Order::Flush(reply) => self.flush(reply),
+            Order::Status(reply) => {
+                let _asker_gone = reply.send(self.engine.status());
+            }
+        }
+    }
+
+    fn restart(&mut self, generation: u64) {
+        self.generation = generation;
+        self.started = false;
+        self.flushes.clear();
+        match (self.make)() {
+            Ok(engine) => self.engine = engine,
+            // The old engine goes on knowing what it knew: a root that is gone just now will be
+            // reported lost by the scan that follows.
+            Err(why) => tracing::error!("cannot begin a new incarnation from scratch: {why}"),
+        }
+    }
+
+    fn flush(&mut self, reply: oneshot::Sender<Result<Barrier, String>>) {
+        if !self.started {
+            let _asker_gone = reply.send(Err("the agent has not yet met its hub".into()));
+            return;
+        }
+        match self.engine.cookie() {
+            Ok(cookie) => self.flushes.entry(cookie).or_default().push(reply),
+            Err(why) => {
+                let _asker_gone = reply.send(Err(format!("cannot write a cookie: {why}")));
+            }
+        }
+    }
+}
+
+fn encode(fact: Fact) -> AgentRecord {
+    fact.event.encode(fact.observed)
+}

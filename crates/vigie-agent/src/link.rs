@@ -1,0 +1,300 @@
+//! The agent's side of the connection: finds the hub, agrees with it where to go on, teaches the capture what
+//! the hub has, and does it all again whenever the link breaks.
+
+use crate::capture::Order;
+use crate::dial::Dial;
+use crate::ledger::Ledger;
+use crate::numbers::{Numbers, Resume};
+use crate::session::{Ended, Session, Sources};
+use bytes::Bytes;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use vigie_model::status::LinkStatus;
+use vigie_model::{Clock, GapCause, Incarnation, KnownEdge, RecordNo, UnixNanos};
+use vigie_wire::frame::{Hello, InstanceId, Refuse, Versions, Welcome};
+use vigie_wire::limits::HANDSHAKE_TIME_MAX;
+use vigie_wire::{Backoff, Caller, Calls, Frame, FrameReader, FrameWriter, Keepalive, Link, TREE};
+
+/// How long a hub may take to tell its whole tree. A million nodes take some seconds.
+const TREE_WITHIN: Duration = Duration::from_secs(3600);
+
+/// What the link side of an agent shares with whoever asks about it.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) inner: Arc<SharedInner>,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = SharedInner;
+
+    fn deref(&self) -> &SharedInner {
+        &self.inner
+    }
+}
+
+pub(crate) struct SharedInner {
+    pub(crate) name: String,
+    pub(crate) hub: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) ledger: Ledger,
+    /// Facts that the capture passed on.
+    pub(crate) facts_passed: Arc<AtomicU64>,
+    /// Of these, what the session took over.
+    pub(crate) facts_taken: AtomicU64,
+    pub(crate) written: watch::Sender<Written>,
+    pub(crate) link: Mutex<LinkStatus>,
+}
+
+/// How far the writing to the link is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Sessions so far.
+    pub(crate) sessions: u64,
+    /// The current life.
+    pub(crate) incarnation: Incarnation,
+    /// Facts written, of those that the capture passed on.
+    pub(crate) facts: u64,
+    /// Number of the last record written.
+    pub(crate) last: RecordNo,
+    /// Records written and not known to be durable.
+    pub(crate) unacknowledged: u64,
+    /// When the oldest of them was observed.
+    pub(crate) oldest: Option<UnixNanos>,
+}
+
+impl Written {
+    /// The last number known to be durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.last.0.saturating_sub(self.unacknowledged)
+    }
+}
+
+impl SharedInner {
+    /// Notes how the connection does, for `status` and, when it changes, for the log.
+    fn note(&self, state: &str, why: Option<String>) {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if link.state == state && link.why == why {
+            return;
+        }
+        match &why {
+            Some(why) => tracing::warn!(hub = self.hub, "{why}"),
+            None => tracing::info!(hub = self.hub, "{state}"),
+        }
+        *link = LinkStatus { state: state.into(), since_unix_ns: self.clock.wall().0, why };
+    }
+}
+
+/// The link side of an agent.
+pub(crate) struct LinkSide {
+    pub(crate) shared: Shared,
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) sources: Sources,
+    pub(crate) boot: [u8; 16],
+    pub(crate) stop: CancellationToken,
+    /// Whether the capture knows all that the hub had.
+    pub(crate) taught: Arc<watch::Sender<bool>>,
+    /// Why the capture, once taught, has a gap.
+    pub(crate) cause: GapCause,
+}
+
+/// What became of one attempt.
+enum Attempt {
+    /// There was a session.
+    Session(Ended),
+    /// There was none.
+    Failed {
+        state: &'static str,
+        why: String,
+    },
+    /// The hub's numbers do not fit ours: connect again under a new incarnation.
+    Again,
+    Stopped,
+}
+
+impl LinkSide {
+    /// Connects and reconnects until told to stop. Gives back what a clean stop has to remember.
+    pub(crate) async fn run(mut self) -> Numbers {
+        let instance = InstanceId(random_bytes());
+        let mut backoff = Backoff::new();
+        let stop = self.stop.clone();
+        loop {
+            let attempt = tokio::select! {
+                biased;
+                () = stop.cancelled() => Attempt::Stopped,
+                attempt = self.attempt(instance, &mut backoff) => attempt,
+            };
+            match attempt {
+                Attempt::Stopped | Attempt::Session(Ended::Stopped) => return self.sources.numbers,
+                Attempt::Again => continue,
+                Attempt::Session(ended) => {
+                    self.shared.note("connecting", Some(format!("lost the hub: {ended}")));
+                }
+                Attempt::Failed { state, why } => self.shared.note(state, Some(why)),
+            }
+            let lost = self.sources.lanes.reset();
+            self.shared.give_up(lost);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.sources.numbers,
+                () = tokio::time::sleep(backoff.next_wait()) => {}
+            }
+        }
+    }
+
+    async fn attempt(&mut self, instance: InstanceId, backoff: &mut Backoff) -> Attempt {
+        let link = match self.dial.dial().await {
+            Ok(link) => link,
+            Err(why) => return Attempt::Failed { state: "connecting", why: why.to_string() },
+        };
+        let hello = Hello {
+            versions: Versions::OURS,
+            features: Vec::new(),
+            instance,
+            incarnation: self.sources.numbers.incarnation(),
+            software: concat!("vigie ", env!("CARGO_PKG_VERSION")).into(),
+            boot: self.boot,
+        };
+        let (reader, writer, welcome) = match greet(link, hello).await {
+            Ok(greeted) => greeted,
+            Err(failed) => return failed,
+        };
+        if !self.resume(&welcome) {
+            return Attempt::Again;
+        }
+        backoff.reset();
+        self.shared.note("connected", None);
+        Attempt::Session(self.session(reader, writer, &welcome).await)
+    }
+
+    /// Agrees on where to go on; `false` when a new incarnation has to begin.
+    fn resume(&mut self, welcome: &Welcome) -> bool {
+        let last = welcome.last.map(|last| (last.incarnation, last.n));
+        match self.sources.numbers.resume(last) {
+            Resume::Continue { facts, contents } => {
+                for fact in facts.into_iter().rev() {
+                    self.sources.first.push_front(fact);
+                }
+                if !contents.is_empty() {
+                    let _ending = self.shared.orders.send(Order::Requeue(contents));
+                }
+                true
+            }
+            Resume::Mismatch => {
+                tracing::warn!("the hub lacks records that it had acknowledged: comparing everything anew");
+                self.new_incarnation();
+                false
+            }
+        }
+    }
+
+    fn new_incarnation(&mut self) {
+        let sources = &mut self.sources;
+        sources.generation += 1;
+        sources.numbers = Numbers::new(Incarnation(random_u64()), RecordNo(0));
+        sources.first.clear();
+        let lost = sources.lanes.clear();
+        self.shared.give_up(lost);
+        let _ending = self.shared.orders.send(Order::Restart { generation: sources.generation });
+        self.taught.send_replace(false);
+        self.cause = GapCause::NumbersDiffer;
+    }
+
+    async fn session(&mut self, reader: FrameReader, writer: FrameWriter, welcome: &Welcome) -> Ended {
+        let calls = Calls::new();
+        let _teaching = self.teach(calls.caller(), welcome);
+        let attending = Arc::clone(&self.dial);
+        let caller = calls.caller();
+        let _attending = AbortOnDropHandle::new(tokio::spawn(async move { attending.attend(caller).await }));
+        let incarnation = self.sources.numbers.incarnation();
+        self.shared.written.send_modify(|written| {
+            written.sessions += 1;
+            written.incarnation = incarnation;
+        });
+        let session = Session {
+            shared: &self.shared,
+            from: &mut self.sources,
+            writer,
+            calls,
+            block_credit: welcome.block_credit,
+            record_credit: welcome.record_credit,
+            block: None,
+            contents: Vec::new(),
+            pulse: Keepalive::new(self.shared.clock.monotonic()),
+            unflushed: false,
+            stop: self.stop.clone(),
+        };
+        session.run(reader).await
+    }
+
+    /// Has the hub tell what it has of this machine, unless that is known.
+    fn teach(&mut self, caller: Caller, welcome: &Welcome) -> Option<AbortOnDropHandle<()>> {
+        if *self.taught.borrow() {
+            return None;
+        }
+        // Whatever an earlier, broken telling left behind is forgotten.
+        let _ending = self.shared.orders.send(Order::Restart { generation: self.sources.generation });
+        let (shared, taught) = (self.shared.clone(), Arc::clone(&self.taught));
+        let (cause, since) = (self.cause, welcome.last.map(|last| last.observed));
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            match learn(&shared, &caller).await {
+                Ok(()) => {
+                    taught.send_replace(true);
+                    let _ending = shared.orders.send(Order::Start { cause, since });
+                }
+                Err(why) => tracing::warn!("the hub did not tell what it has: {why}"),
+            }
+        })))
+    }
+}
+
+async fn greet(link: Link, hello: Hello) -> Result<(FrameReader, FrameWriter, Welcome), Attempt> {
+    let failed = |why: String| Attempt::Failed { state: "connecting", why };
+    let (mut reader, mut writer) = link.split();
+    let answer = async {
+        writer.queue(&Frame::Hello(hello))?;
+        writer.flush().await?;
+        reader.next_within(HANDSHAKE_TIME_MAX).await
+    };
+    match answer.await {
+        Ok(Some(Frame::Welcome(welcome))) => Ok((reader, writer, welcome)),
+        Ok(Some(Frame::Refuse(Refuse { reason, .. }))) => {
+            let why = format!("the hub refused this machine: {reason}");
+            Err(Attempt::Failed { state: "refused", why })
+        }
+        Ok(Some(other)) => {
+            Err(failed(format!("the hub answered with {} instead of a welcome", other.kind().name())))
+        }
+        Ok(None) => Err(failed("the hub hung up instead of a welcome".into())),
+        Err(why) => Err(failed(format!("no welcome from the hub: {why}"))),
+    }
+}
+
+async fn learn(shared: &Shared, caller: &Caller) -> Result<(), String> {
+    let mut parts = caller.request(TREE, Bytes::new(), TREE_WITHIN).map_err(|e| e.to_string())?;
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|e| e.to_string())?;
+        let mut decoder = minicbor::Decoder::new(&part);
+        let mut edges = Vec::new();
+        while decoder.position() < part.len() {
+            edges.push(decoder.decode::<KnownEdge>().map_err(|e| e.to_string())?);
+        }
+        shared.orders.send(Order::Learn(edges)).map_err(|_| "the agent stops")?;
+    }
+    Ok(())
+}
+
+/// Random bytes. Without them two lives could be taken for one, so a system that has none is not served.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
+    bytes
+}
+
+pub(crate) fn random_u64() -> u64 {
+    u64::from_le_bytes(random_bytes())
+}

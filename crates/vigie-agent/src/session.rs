@@ -1,0 +1,362 @@
+//! One connection to the hub, from its welcome until it breaks.
+//!
+//! One loop does everything and never waits in the middle of anything, so that nothing urgent is ever stuck
+//! behind something large: names go before contents, live contents before all others, frame by frame.
+
+use crate::capture::{Facts, Order};
+use crate::lanes::{Lanes, Outgoing, Way};
+use crate::link::Shared;
+use crate::numbers::{Numbers, Sent};
+use crate::parcel::{Commit, Parcel};
+use crate::serve;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use vigie_model::AgentRecord;
+use vigie_wire::frame::{Close, CloseCode, Records};
+use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
+use vigie_wire::{Calls, Frame, FrameReader, FrameWriter, Keepalive, Pulse, WireError, block_frames};
+
+/// Bytes queued for the link beyond which nothing more is queued: what is queued can't be overtaken.
+const QUEUED_BYTES_MAX: usize = WRITE_BUFFER_BYTES;
+/// Records of contents that are gathered into one frame.
+const CONTENTS_PER_FRAME: usize = 64;
+/// Frames from the hub that may wait to be handled. All are small, and each answers something of ours.
+const INCOMING_MAX: usize = 256;
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    /// We were told to stop, and everything that was to be said was said.
+    #[error("stopped")]
+    Stopped,
+    /// The hub ended it.
+    #[error("the hub closed the connection: {}", .0.reason)]
+    ByHub(Close),
+    /// The hub hung up without a word.
+    #[error("the hub closed the connection")]
+    HungUp,
+    /// The hub broke a rule of the protocol.
+    #[error("the hub broke the protocol: {0}")]
+    Violation(String),
+    /// The link broke.
+    #[error(transparent)]
+    Link(#[from] WireError),
+    /// Nothing was heard from the hub for too long.
+    #[error("nothing was heard from the hub for too long")]
+    Silent,
+}
+
+/// What outlives a session: made once, lent to each.
+pub(crate) struct Sources {
+    pub(crate) facts: mpsc::Receiver<Facts>,
+    pub(crate) live: mpsc::UnboundedReceiver<Parcel>,
+    pub(crate) bulk: mpsc::UnboundedReceiver<Parcel>,
+    pub(crate) lanes: Lanes,
+    pub(crate) numbers: Numbers,
+    /// Facts that must be written before any other: an earlier link lost them, or a frame had no room.
+    pub(crate) first: VecDeque<AgentRecord>,
+    /// The life of the capture whose facts and parcels count.
+    pub(crate) generation: u64,
+}
+
+/// A session in progress.
+pub(crate) struct Session<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) from: &'a mut Sources,
+    pub(crate) writer: FrameWriter,
+    pub(crate) calls: Calls,
+    pub(crate) block_credit: u64,
+    pub(crate) record_credit: u64,
+    /// The block that is being written, frame by frame.
+    pub(crate) block: Option<Box<dyn Iterator<Item = Frame> + Send>>,
+    /// Contents whose blocks are written, and whose records travel together.
+    pub(crate) contents: Vec<Commit>,
+    pub(crate) pulse: Keepalive,
+    pub(crate) unflushed: bool,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Session<'_> {
+    /// Runs until the link breaks or the agent stops.
+    pub(crate) async fn run(mut self, reader: FrameReader) -> Ended {
+        let (frames_in, mut incoming) = mpsc::channel(INCOMING_MAX);
+        let reading = tokio::spawn(read_frames(reader, frames_in));
+        let ended = loop {
+            match self.turn(&mut incoming).await {
+                Ok(()) => {}
+                Err(ended) => break ended,
+            }
+        };
+        reading.abort();
+        let word = match &ended {
+            Ended::Stopped => Some((CloseCode::Shutdown, "the agent stops".to_owned())),
+            Ended::Violation(why) => Some((CloseCode::Protocol, why.clone())),
+            Ended::Silent => Some((CloseCode::Idle, ended.to_string())),
+            Ended::ByHub(_) | Ended::HungUp | Ended::Link(_) => None,
+        };
+        if let Some((code, reason)) = word {
+            let _lost = self.writer.queue(&Frame::Close(Close { code, reason }));
+            let _lost = self.writer.close().await;
+        }
+        ended
+    }
+
+    async fn turn(&mut self, incoming: &mut mpsc::Receiver<Result<Frame, Ended>>) -> Result<(), Ended> {
+        let wait = self.until_pulse()?;
+        let room = self.writer.queued_bytes() < QUEUED_BYTES_MAX;
+        if room && self.write_something()? {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            frame = incoming.recv() => match frame {
+                Some(Ok(frame)) => self.take(frame),
+                Some(Err(ended)) => Err(ended),
+                None => Err(Ended::HungUp),
+            },
+            frame = self.calls.next_frame() => self.queue(&frame),
+            batch = self.from.facts.recv(), if room && self.from.first.is_empty() => match batch {
+                Some(batch) => {
+                    self.take_facts(batch);
+                    Ok(())
+                }
+                None => Err(Ended::Stopped),
+            },
+            Some(parcel) = self.from.live.recv() => {
+                self.take_parcel(Way::Live, parcel);
+                Ok(())
+            }
+            Some(parcel) = self.from.bulk.recv() => {
+                self.take_parcel(Way::Bulk, parcel);
+                Ok(())
+            }
+            () = self.from.lanes.packed() => Ok(()),
+            flushed = self.writer.flush(), if self.unflushed => {
+                self.unflushed = false;
+                Ok(flushed?)
+            }
+            () = self.stop.cancelled() => Err(Ended::Stopped),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    /// Asks a silent hub whether it is there. Gives how long to wait before looking again.
+    fn until_pulse(&mut self) -> Result<Duration, Ended> {
+        loop {
+            let now = self.shared.clock.monotonic();
+            match self.pulse.poll(now) {
+                Pulse::Wait(until) => return Ok(until.saturating_sub(now)),
+                Pulse::Ping => self.queue(&Frame::Ping { token: 0 })?,
+                Pulse::Dead => return Err(Ended::Silent),
+            }
+        }
+    }
+
+    fn queue(&mut self, frame: &Frame) -> Result<(), Ended> {
+        self.unflushed = true;
+        Ok(self.writer.queue(frame)?)
+    }
+
+    /// Queues the most urgent thing there is; `false` when there is nothing that may be written now.
+    fn write_something(&mut self) -> Result<bool, Ended> {
+        // Whatever waits is looked at first: what has just come may be more urgent than what is at hand.
+        while self.from.first.is_empty() {
+            let Ok(batch) = self.from.facts.try_recv() else { break };
+            self.take_facts(batch);
+        }
+        if self.write_facts()? {
+            return Ok(true);
+        }
+        while let Ok(parcel) = self.from.live.try_recv() {
+            self.take_parcel(Way::Live, parcel);
+        }
+        if let Some(offer) = self.from.lanes.next_offer() {
+            self.queue(&Frame::Offer(offer))?;
+            return Ok(true);
+        }
+        if let Some(frame) = self.block.as_mut().and_then(Iterator::next) {
+            self.queue(&frame)?;
+            return Ok(true);
+        }
+        self.block = None;
+        if self.write_next(Way::Live)? || self.write_next(Way::Bulk)? {
+            return Ok(true);
+        }
+        self.write_contents()
+    }
+
+    fn write_facts(&mut self) -> Result<bool, Ended> {
+        let room = usize::try_from(self.record_credit).unwrap_or(usize::MAX).min(RECORDS_PER_FRAME_MAX);
+        let mut records = Vec::new();
+        let mut weight = 0;
+        while records.len() < room && weight < RECORDS_FRAME_BYTES_AIM {
+            let Some(fact) = self.from.first.pop_front() else { break };
+            weight += Records::weight(&fact);
+            records.push(fact);
+        }
+        if records.is_empty() {
+            return Ok(false);
+        }
+        let sent = records.iter().map(|fact| Sent::Fact(fact.clone())).collect();
+        self.write_records(records, sent)?;
+        let waiting = self.from.first.len() as u64;
+        let taken = self.shared.facts_taken.load(std::sync::atomic::Ordering::Relaxed);
+        self.shared.written.send_modify(|written| written.facts = taken.saturating_sub(waiting));
+        Ok(true)
+    }
+
+    /// Writes the next block or record of a lane, if there is credit for it.
+    fn write_next(&mut self, way: Way) -> Result<bool, Ended> {
+        let Some(cost) = self.from.lanes.next_cost(way) else { return Ok(false) };
+        // More than the whole credit is never asked: a block is far smaller.
+        if cost > self.block_credit {
+            return Ok(false);
+        }
+        match self.from.lanes.next(way) {
+            None => Ok(false),
+            Some(Outgoing::Block(block)) => {
+                self.block_credit -= cost;
+                let frames = block_frames(block.head, block.stored)
+                    .map_err(|e| Ended::Violation(format!("this agent made a block too large: {e}")))?;
+                self.block = Some(Box::new(frames));
+                Ok(true)
+            }
+            Some(Outgoing::Content(commit)) => {
+                self.contents.push(commit);
+                if way == Way::Live || self.contents.len() >= CONTENTS_PER_FRAME {
+                    self.write_contents()?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Writes the records of contents whose blocks are written. Every fact that was stated before is written:
+    /// this is called only when none waits.
+    fn write_contents(&mut self) -> Result<bool, Ended> {
+        if self.contents.is_empty() || self.record_credit < self.contents.len() as u64 {
+            return Ok(false);
+        }
+        let contents = std::mem::take(&mut self.contents);
+        let records: Vec<AgentRecord> = contents.iter().map(|commit| commit.fact.clone()).collect();
+        let sent =
+            contents.iter().map(|c| Sent::Content { node: c.node, observed: c.fact.observed }).collect();
+        self.write_records(records, sent)?;
+        contents.into_iter().for_each(|commit| self.shared.ledger.close(commit.entry));
+        Ok(true)
+    }
+
+    fn write_records(&mut self, records: Vec<AgentRecord>, sent: Vec<Sent>) -> Result<(), Ended> {
+        let first_n = self.from.numbers.last().next();
+        self.record_credit -= records.len() as u64;
+        for sent in sent {
+            self.from.numbers.assign(sent);
+        }
+        self.queue(&Frame::Records(Records { first_n, records }))?;
+        self.note_numbers();
+        Ok(())
+    }
+
+    fn note_numbers(&self) {
+        let numbers = &self.from.numbers;
+        self.shared.written.send_modify(|written| {
+            written.last = numbers.last();
+            written.unacknowledged = numbers.unacknowledged() as u64;
+            written.oldest = numbers.oldest();
+        });
+    }
+
+    fn take_facts(&mut self, batch: Facts) {
+        let count = batch.facts.len() as u64;
+        self.shared.facts_taken.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        if batch.generation == self.from.generation {
+            self.from.first.extend(batch.facts);
+        }
+    }
+
+    fn take_parcel(&mut self, way: Way, parcel: Parcel) {
+        let abandoned = if parcel.generation == self.from.generation {
+            self.from.lanes.push(way, parcel)
+        } else {
+            parcel.commit
+        };
+        if let Some(commit) = abandoned {
+            self.shared.give_up(vec![commit]);
+        }
+    }
+
+    fn take(&mut self, frame: Frame) -> Result<(), Ended> {
+        self.pulse.heard(self.shared.clock.monotonic());
+        match frame {
+            Frame::Ack { n } => {
+                self.from.numbers.acknowledge(n).map_err(|e| Ended::Violation(e.to_string()))?;
+                self.note_numbers();
+                Ok(())
+            }
+            Frame::Credit { blocks, records } => {
+                self.block_credit = self.block_credit.saturating_add(blocks);
+                self.record_credit = self.record_credit.saturating_add(records);
+                Ok(())
+            }
+            Frame::Need(need) => self.from.lanes.answer(&need).map_err(Ended::Violation),
+            Frame::Ping { token } => self.queue(&Frame::Pong { token }),
+            Frame::Pong { .. } | Frame::Notice(_) => Ok(()),
+            Frame::Request(request) => {
+                if let Some(call) = self.calls.on_request(request) {
+                    serve::spawn(self.shared.clone(), call);
+                }
+                Ok(())
+            }
+            Frame::Reply(reply) => {
+                self.calls.on_reply(reply);
+                Ok(())
+            }
+            Frame::Cancel { id } => {
+                self.calls.on_cancel(id);
+                Ok(())
+            }
+            Frame::Grant { id, bytes } => {
+                self.calls.on_grant(id, bytes);
+                Ok(())
+            }
+            Frame::Close(close) => Err(Ended::ByHub(close)),
+            other => Err(Ended::Violation(format!("{} is not a frame for an agent", other.kind().name()))),
+        }
+    }
+}
+
+impl Shared {
+    /// These contents will not be written: their files must be read again.
+    pub(crate) fn give_up(&self, commits: Vec<Commit>) {
+        if commits.is_empty() {
+            return;
+        }
+        let nodes = commits.iter().map(|commit| commit.node).collect();
+        let _ending = self.orders.send(Order::Requeue(nodes));
+        commits.into_iter().for_each(|commit| self.ledger.close(commit.entry));
+    }
+
+    /// Asks the capture something.
+    pub(crate) async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Reads on its own, so that a hub is always listened to, whatever the loop is doing.
+async fn read_frames(mut reader: FrameReader, frames: mpsc::Sender<Result<Frame, Ended>>) {
+    loop {
+        let next = match reader.next().await {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(Ended::HungUp),
+            Err(why) => Err(Ended::Link(why)),
+        };
+        let over = next.is_err();
+        if frames.send(next).await.is_err() || over {
+            return;
+        }
+    }
+}

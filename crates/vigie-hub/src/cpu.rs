@@ -1,0 +1,82 @@
+//! Where hashing and decompression happen: on other threads, or, in a simulation, right here.
+
+use crate::session::Ended;
+use vigie_model::{BlockKind, BlockList};
+use vigie_store::{Codec, NewBlock, compress};
+use vigie_wire::WireBlock;
+use vigie_wire::frame::BlockHead;
+
+/// Where work that keeps a core busy is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// On the runtime's blocking threads.
+    Threads,
+    /// On the spot, so that a simulation is the same each time.
+    Inline,
+}
+
+/// Blocks on their way through verification; a list comes with what it says.
+#[derive(Debug)]
+pub(crate) struct Verifying {
+    work: Work,
+    cost: u64,
+}
+
+type Verified = Vec<(NewBlock, Option<BlockList>)>;
+
+#[derive(Debug)]
+enum Work {
+    Away(tokio::task::JoinHandle<Result<Verified, Ended>>),
+    Done(Result<Verified, Ended>),
+}
+
+impl Cpu {
+    /// Does some work and waits for it. The error is that the work panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        match self {
+            Cpu::Inline => Ok(work()),
+            Cpu::Threads => tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Begins to verify these blocks: each must decompress to the stated size and have its digest.
+    pub(crate) fn verify(self, blocks: Vec<WireBlock>) -> Verifying {
+        let cost = blocks.iter().map(|block| u64::from(block.head.stored_len)).sum();
+        let work = match self {
+            Cpu::Inline => Work::Done(verify_all(blocks)),
+            Cpu::Threads => Work::Away(tokio::task::spawn_blocking(move || verify_all(blocks))),
+        };
+        Verifying { work, cost }
+    }
+}
+
+impl Verifying {
+    /// The verified blocks, and what they cost in credit.
+    pub(crate) async fn finish(self) -> Result<(Verified, u64), Ended> {
+        let verified = match self.work {
+            Work::Done(done) => done?,
+            Work::Away(away) => away.await.map_err(|e| Ended::internal(format!("verification: {e}")))??,
+        };
+        Ok((verified, self.cost))
+    }
+}
+
+fn verify_all(blocks: Vec<WireBlock>) -> Result<Verified, Ended> {
+    blocks.into_iter().map(verify).collect()
+}
+
+fn verify(block: WireBlock) -> Result<(NewBlock, Option<BlockList>), Ended> {
+    let WireBlock { head, stored } = block;
+    let BlockHead { digest, kind, raw_len, .. } = head;
+    let bad = |why: &dyn std::fmt::Display| Ended::violation(format!("block {digest}: {why}"));
+    let codec = Codec::from_number(head.codec).ok_or_else(|| bad(&"unknown compression"))?;
+    let raw = compress::open_block(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
+    let list = match kind {
+        BlockKind::Data => None,
+        BlockKind::List => Some(BlockList::decode(&raw).map_err(|e| bad(&e))?),
+    };
+    Ok((NewBlock { digest, kind, raw_len, codec, stored }, list))
+}

@@ -1,0 +1,233 @@
+//! What a session's frames become: batches for the store, in the order of the link.
+//!
+//! Blocks are verified on other threads while more frames arrive; here they come back in order, so a
+//! content's record, which stands behind its last block, never overtakes it. Batches grow by themselves
+//! when the store is slower than the link: whatever waits is taken together.
+
+use crate::cpu::Verifying;
+use crate::session::{CreditLeft, Ended, Outgoing};
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use tokio::sync::{mpsc, watch};
+use vigie_model::{
+    AgentRecord, BlockKind, BlockList, Content, Digest, DigestKind, FileEvent, Incarnation, MachineId,
+    Origin, PayloadError, RecordNo, Seq,
+};
+use vigie_store::{Batch, CommitError, Committed, NewRecord, Store};
+use vigie_wire::Frame;
+use vigie_wire::frame::CloseCode;
+
+/// What the link brought, in its order.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Blocks that are being verified, and the bytes of credit they cost.
+    Blocks(Verifying),
+    /// Records from this number on.
+    Records(RecordNo, Vec<AgentRecord>),
+}
+
+/// Bytes of stored blocks after which a batch is not made larger: about as much as a disk writes in the
+/// time of a few syncs.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Records after which a batch is not made larger; the same reason.
+const BATCH_RECORDS_MAX: usize = 2048;
+/// Batches handed to the store and not yet durable: one being synced, one waiting, so that neither rests.
+const IN_STORE_MAX: usize = 2;
+
+/// The session's way to the store.
+pub(crate) struct Flow {
+    pub(crate) store: Store,
+    pub(crate) machine: MachineId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) out: Outgoing,
+    pub(crate) credit: Arc<CreditLeft>,
+    /// Tells who waits for it the last durable number and its place in the journal.
+    pub(crate) durable: watch::Sender<(RecordNo, Seq)>,
+}
+
+/// A batch in the making, with what the agent gets back once it is durable.
+#[derive(Default)]
+struct Next {
+    batch: Batch,
+    fresh: HashSet<(BlockKind, Digest)>,
+    stored_bytes: usize,
+    credit: Credit,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Credit {
+    block_bytes: u64,
+    records: u64,
+    last: Option<RecordNo>,
+}
+
+type Committing = Pin<Box<dyn Future<Output = Result<Committed, CommitError>> + Send>>;
+
+impl Flow {
+    /// Runs until the link has nothing more to bring and everything it brought is durable.
+    pub(crate) async fn run(self, items: mpsc::Receiver<Item>) -> Result<(), Ended> {
+        let mut in_store = VecDeque::new();
+        let result = self.carry(items, &mut in_store).await;
+        // Also after a failure: what the store was given may yet become durable, and the next session of this
+        // machine must not begin before that is decided.
+        for (committing, _) in in_store {
+            let _no_longer_told = committing.await;
+        }
+        result
+    }
+
+    async fn carry(
+        &self,
+        mut items: mpsc::Receiver<Item>,
+        in_store: &mut VecDeque<(Committing, Credit)>,
+    ) -> Result<(), Ended> {
+        let mut open = true;
+        while open || !in_store.is_empty() {
+            tokio::select! {
+                biased;
+                done = front(in_store) => {
+                    let (committed, credit) = done;
+                    self.acknowledge(committed.map_err(Ended::from)?, credit).await;
+                }
+                item = items.recv(), if open && in_store.len() < IN_STORE_MAX => match item {
+                    None => open = false,
+                    Some(item) => {
+                        let next = self.gather(item, &mut items).await?;
+                        in_store.push_back(self.submit(next).await);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes this item and whatever else waits, up to the limits of a batch.
+    async fn gather(&self, first: Item, items: &mut mpsc::Receiver<Item>) -> Result<Next, Ended> {
+        let mut next = Next::default();
+        let mut item = Some(first);
+        while let Some(taken) = item.take() {
+            match taken {
+                Item::Blocks(verifying) => self.take_blocks(verifying, &mut next).await?,
+                Item::Records(first, records) => self.take_records(first, records, &mut next)?,
+            }
+            if next.stored_bytes < BATCH_BYTES_MAX && next.batch.records.len() < BATCH_RECORDS_MAX {
+                item = items.try_recv().ok();
+            }
+        }
+        Ok(next)
+    }
+
+    async fn take_blocks(&self, verifying: Verifying, next: &mut Next) -> Result<(), Ended> {
+        let (blocks, cost) = verifying.finish().await?;
+        next.credit.block_bytes += cost;
+        for (block, list) in blocks {
+            if let Some(list) = list {
+                self.check_children(&block.digest, &list, next)?;
+            }
+            next.stored_bytes += block.stored.len();
+            next.fresh.insert((block.kind, block.digest));
+            next.batch.blocks.push(block);
+        }
+        Ok(())
+    }
+
+    /// "Has this list" means "has everything below it", so a list is taken only behind its children.
+    fn check_children(&self, digest: &Digest, list: &BlockList, next: &Next) -> Result<(), Ended> {
+        let kind = if list.level == 0 { BlockKind::Data } else { BlockKind::List };
+        let children: Vec<_> = list.entries.iter().map(|entry| (kind, entry.digest)).collect();
+        match self.first_missing(&children, next)? {
+            None => Ok(()),
+            Some(child) => Err(Ended::violation(format!("list {digest} came before its child {child}"))),
+        }
+    }
+
+    fn first_missing(&self, blocks: &[(BlockKind, Digest)], next: &Next) -> Result<Option<Digest>, Ended> {
+        let asked: Vec<_> = blocks.iter().copied().filter(|block| !next.fresh.contains(block)).collect();
+        let had = self.store.has(&asked).map_err(Ended::store)?;
+        Ok(asked.iter().zip(had).find(|(_, had)| !had).map(|((_, digest), _)| *digest))
+    }
+
+    fn take_records(&self, first: RecordNo, records: Vec<AgentRecord>, next: &mut Next) -> Result<(), Ended> {
+        for (i, fact) in records.into_iter().enumerate() {
+            match FileEvent::decode(&fact) {
+                Ok(FileEvent::Content(stored)) => self.check_content(&stored.content, next)?,
+                Ok(_) | Err(PayloadError::Unknown { .. }) => {}
+                Err(damaged) => return Err(Ended::violation(damaged.to_string())),
+            }
+            let n = RecordNo(first.0.saturating_add(i as u64));
+            let origin = Origin { machine: self.machine, incarnation: self.incarnation, n };
+            next.batch.records.push(NewRecord { origin, fact });
+            next.credit.records += 1;
+            next.credit.last = Some(n);
+        }
+        Ok(())
+    }
+
+    fn check_content(&self, content: &Content, next: &Next) -> Result<(), Ended> {
+        if content.size == 0 {
+            return Ok(());
+        }
+        let kind = match content.digest_kind {
+            DigestKind::Whole => BlockKind::Data,
+            DigestKind::List => BlockKind::List,
+        };
+        match self.first_missing(&[(kind, content.digest)], next)? {
+            None => Ok(()),
+            Some(missing) => Err(Ended::violation(format!("content {missing} was stated but never sent"))),
+        }
+    }
+
+    /// Hands the batch to the store and lets it take its place in the store's queue before anything else
+    /// of this session can.
+    async fn submit(&self, next: Next) -> (Committing, Credit) {
+        let store = self.store.clone();
+        let mut committing: Committing = Box::pin(async move { store.commit(next.batch).await });
+        let mut early = None;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = committing.as_mut().poll(cx) {
+                early = Some(done);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        match early {
+            Some(done) => (Box::pin(std::future::ready(done)), next.credit),
+            None => (committing, next.credit),
+        }
+    }
+
+    async fn acknowledge(&self, committed: Committed, credit: Credit) {
+        if let Some(n) = credit.last {
+            self.durable.send_replace((n, committed.last));
+            self.out.send(Frame::Ack { n }).await;
+        }
+        if credit.block_bytes > 0 || credit.records > 0 {
+            self.credit.block_bytes.fetch_add(credit.block_bytes, Ordering::Relaxed);
+            self.credit.records.fetch_add(credit.records, Ordering::Relaxed);
+            self.out.send(Frame::Credit { blocks: credit.block_bytes, records: credit.records }).await;
+        }
+    }
+}
+
+/// The oldest batch in the store, once it is done; never, when there is none.
+async fn front(in_store: &mut VecDeque<(Committing, Credit)>) -> (Result<Committed, CommitError>, Credit) {
+    let Some((committing, _)) = in_store.front_mut() else {
+        return std::future::pending().await;
+    };
+    let done = committing.await;
+    let credit = in_store.pop_front().map(|(_, credit)| credit).unwrap_or_default();
+    (done, credit)
+}
+
+impl From<CommitError> for Ended {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::DiskFull => Ended::closed(CloseCode::DiskFull, "the hub's disk is full"),
+            other => Ended::store(other),
+        }
+    }
+}

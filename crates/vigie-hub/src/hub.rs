@@ -1,0 +1,341 @@
+//! The hub as a whole: its parts, and how they are started and stopped.
+
+use crate::cpu::Cpu;
+use crate::own::Own;
+use crate::session;
+use crate::sessions::Sessions;
+use async_trait::async_trait;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vigie_model::machines::{BadMachineName, Enrolled, check_machine_name};
+use vigie_model::{Clock, MachineId};
+use vigie_store::{OpenError, Options, Store};
+use vigie_wire::{AuthorityError, Enroller, HubTls, Invites, InvitesError, Link, Peer, serve_stranger};
+
+/// Wait after a connection could not be accepted, for instance for want of descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Where a hub keeps what it has, and where it listens.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its directory. Below it: `store/` journal, packs and index, `pki/` its authority and invitations.
+    pub data: PathBuf,
+    /// Where agents connect to; nowhere, when absent.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why a hub cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its directory cannot be made.
+    #[error("cannot create {}: {source}", path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The authority cannot be opened.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The invitations cannot be read.
+    #[error(transparent)]
+    Invites(#[from] InvitesError),
+    /// The port cannot be used.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    /// The name cannot be a machine's.
+    #[error(transparent)]
+    Name(#[from] BadMachineName),
+    /// The invitation could not be kept.
+    #[error(transparent)]
+    Invites(#[from] InvitesError),
+    /// The hub gives no certificates.
+    #[error("this hub gives no certificates")]
+    NoAuthority,
+}
+
+/// Why a machine could not be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("the enrolment could not be recorded: {0}")]
+pub struct EnrolmentError(pub(crate) String);
+
+/// What a hub is made of; [`Hub::start`] takes the system's, a simulation its own.
+pub struct Parts {
+    /// An open store, whose committer runs.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where hard work is done.
+    pub cpu: Cpu,
+    /// The hub, as a machine.
+    pub machine: MachineId,
+    /// Who gives certificates, and to whom.
+    pub authority: Option<(HubTls, Arc<Invites>)>,
+}
+
+/// A running hub, for whoever asks it something. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    cpu: Cpu,
+    machine: MachineId,
+    authority: Option<(HubTls, Arc<Invites>)>,
+    own: Own,
+    sessions: Sessions,
+    listening: OnceLock<SocketAddr>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// A running hub, for whoever started it.
+pub struct Running {
+    hub: Hub,
+    committer: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Hub {
+    /// Opens the store below `config.data`, or makes one, and begins to listen.
+    ///
+    /// # Errors
+    /// Among others [`OpenError::Locked`], when another hub uses the directory.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<(Hub, Running), StartError> {
+        make_private_dir(&config.data)?;
+        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
+        let (store, committer) = Store::open(&config.data.join("store"), options)?;
+        let committer = committer.spawn_thread().map_err(StartError::Thread)?;
+        let pki = config.data.join("pki");
+        let tls = HubTls::open_or_create(&pki, Arc::clone(&clock))?;
+        let invites = Arc::new(Invites::open(&pki, tls.authority())?);
+        let machine = tls.hub_id();
+        let authority = Some((tls, invites));
+        let hub = Self::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority });
+        if let Some(address) = config.listen {
+            hub.listen(address).map_err(|source| StartError::Listen { address, source })?;
+        }
+        let running = Running { hub: hub.clone(), committer: Some(committer) };
+        Ok((hub, running))
+    }
+
+    /// A hub of these parts, which listens nowhere.
+    pub fn assemble(parts: Parts) -> Hub {
+        let Parts { store, clock, cpu, machine, authority } = parts;
+        let own = Own::new(store.clone(), machine);
+        let inner = Inner {
+            store,
+            clock,
+            cpu,
+            machine,
+            authority,
+            own,
+            sessions: Sessions::default(),
+            listening: OnceLock::new(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        };
+        Hub { inner: Arc::new(inner) }
+    }
+
+    /// What it has stored.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The hub, as a machine.
+    pub fn machine(&self) -> MachineId {
+        self.inner.machine
+    }
+
+    /// Where agents reach it, once it listens.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.inner.listening.get().copied()
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    pub(crate) fn cpu(&self) -> Cpu {
+        self.inner.cpu
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    pub(crate) fn tls(&self) -> Option<&HubTls> {
+        self.inner.authority.as_ref().map(|(tls, _)| tls)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.inner.stopping.is_cancelled()
+    }
+
+    /// Makes a one-time token with which a machine of this name enrols.
+    ///
+    /// # Errors
+    /// [`InviteError::Name`] for a name that no machine can have.
+    pub fn invite(&self, name: &str, valid: Duration) -> Result<String, InviteError> {
+        check_machine_name(name)?;
+        let (_, invites) = self.inner.authority.as_ref().ok_or(InviteError::NoAuthority)?;
+        Ok(invites.invite(name, valid, self.clock().wall())?.to_text())
+    }
+
+    /// Gives a machine of this name its id: the one it has, or a new one. Durable when it returns.
+    ///
+    /// # Errors
+    /// When it could not be recorded.
+    pub async fn enrol_machine(&self, name: &str) -> Result<MachineId, EnrolmentError> {
+        let own = self.inner.own.lock().await;
+        let error = |e: &dyn std::fmt::Display| EnrolmentError(e.to_string());
+        let known = self.store().machine_named(name).map_err(|e| error(&e))?;
+        let machine = match known {
+            Some(machine) => machine,
+            None => {
+                let mut id = [0; 16];
+                getrandom::fill(&mut id).map_err(|e| error(&e))?;
+                MachineId(id)
+            }
+        };
+        let fact = Enrolled { machine, name: name.to_owned() }.encode(self.clock().wall());
+        let committed = own.state(fact).await.map_err(|e| error(&e))?;
+        // The next one who asks for this name must find it.
+        self.visible(committed.last).await;
+        Ok(machine)
+    }
+
+    /// Runs a session over a link, in a task of its own: of a machine that proved who it is, or of a
+    /// stranger, who may enrol.
+    pub fn serve(&self, link: Link) {
+        let hub = self.clone();
+        self.inner.tasks.spawn(async move {
+            match link.peer().clone() {
+                Peer::Machine(card) => session::run(hub, link, card).await,
+                Peer::Unenrolled => hub.serve_stranger(link).await,
+                Peer::Hub { .. } => tracing::warn!("a hub tried to connect to this hub"),
+            }
+        });
+    }
+
+    /// Serves every link that comes out of the receiver: for an agent in the same process.
+    pub fn serve_all(&self, mut links: mpsc::UnboundedReceiver<Link>) {
+        let hub = self.clone();
+        self.inner.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = hub.inner.stopping.cancelled() => return,
+                    link = links.recv() => match link {
+                        Some(link) => hub.serve(link),
+                        None => return,
+                    },
+                }
+            }
+        });
+    }
+
+    async fn serve_stranger(&self, link: Link) {
+        let Some((tls, invites)) = &self.inner.authority else { return };
+        let remote = link.remote();
+        match serve_stranger(link, tls, invites, self).await {
+            Ok(new) => tracing::info!(machine = new.name, ?remote, "enrolled"),
+            Err(why) => tracing::warn!(?remote, "no enrolment: {why}"),
+        }
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<()> {
+        let listener = vigie_wire::listen(address)?;
+        let local = listener.local_addr()?;
+        // A hub is told once where to listen.
+        let _set_once = self.inner.listening.set(local);
+        let hub = self.clone();
+        self.inner.tasks.spawn(async move { hub.accept(listener).await });
+        Ok(())
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (tcp, remote) = match accepted {
+                Ok(accepted) => accepted,
+                Err(why) => {
+                    tracing::warn!("cannot accept a connection: {why}");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            };
+            let Some(tls) = self.tls().cloned() else { return };
+            let hub = self.clone();
+            self.inner.tasks.spawn(async move {
+                match tls.accept(tcp).await {
+                    Ok(link) => hub.serve(link),
+                    Err(why) => tracing::warn!(%remote, "no session: {why}"),
+                }
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl Enroller for Hub {
+    async fn enrol(&self, name: &str) -> Result<MachineId, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.enrol_machine(name).await?)
+    }
+}
+
+impl Running {
+    /// Stops: no new connections, every session told and its records made durable, then the store closed.
+    /// Says whether all of it was done before the deadline.
+    pub async fn shutdown(mut self, deadline: Duration) -> bool {
+        let inner = &self.hub.inner;
+        inner.stopping.cancel();
+        inner.sessions.stop();
+        inner.tasks.close();
+        let sessions_done = tokio::time::timeout(deadline, inner.tasks.wait()).await.is_ok();
+        inner.store.close();
+        let committer = self.committer.take();
+        let closing = tokio::task::spawn_blocking(move || committer.map(std::thread::JoinHandle::join));
+        let store_closed = tokio::time::timeout(deadline, closing).await.is_ok();
+        match (sessions_done, store_closed) {
+            (true, true) => tracing::info!("stopped"),
+            _ => tracing::warn!("stopped before everything had ended"),
+        }
+        sessions_done && store_closed
+    }
+}
+
+fn make_private_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(path);
+    made.map_err(|source| StartError::Data { path: path.to_owned(), source })
+}

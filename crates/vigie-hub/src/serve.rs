@@ -1,0 +1,63 @@
+//! What a hub answers an agent's requests with.
+
+use crate::hub::Hub;
+use crate::tree::TreeParts;
+use vigie_wire::frame::{Failure, FailureCode};
+use vigie_wire::{IncomingCall, MachineCard, RENEW, TREE};
+
+/// Answers in a task of its own: the session goes on meanwhile. It ends with the session, because then
+/// nobody takes its parts.
+pub(crate) fn spawn(hub: Hub, card: MachineCard, call: IncomingCall) {
+    tokio::spawn(async move {
+        match call.capability() {
+            TREE => tree(&hub, &card, call).await,
+            RENEW => renew(&hub, &card, call).await,
+            _ => call.unknown().await,
+        }
+    });
+}
+
+async fn tree(hub: &Hub, card: &MachineCard, mut call: IncomingCall) {
+    let mut parts = TreeParts::new(hub.store().clone(), card.id);
+    loop {
+        // Reading the index blocks.
+        let work = hub.cpu().run(move || {
+            let part = parts.next();
+            (parts, part)
+        });
+        let part;
+        (parts, part) = match work.await {
+            Ok(done) => done,
+            Err(why) => return call.fail(Failure::new(FailureCode::Failed, why)).await,
+        };
+        match part {
+            Some(Ok(part)) => {
+                if call.part(part.into()).await.is_err() {
+                    return;
+                }
+            }
+            Some(Err(why)) => return call.fail(Failure::new(FailureCode::Failed, why)).await,
+            None => {
+                let _given_up = call.finish(bytes::Bytes::new()).await;
+                return;
+            }
+        }
+    }
+}
+
+async fn renew(hub: &Hub, card: &MachineCard, call: IncomingCall) {
+    let renewed = match hub.tls() {
+        None => Err("this hub gives no certificates".to_owned()),
+        Some(tls) => tls.renew(card, call.body()).map_err(|failure| failure.message),
+    };
+    match renewed {
+        Ok(reply) => {
+            tracing::info!(machine = card.name, "renewed its certificate");
+            let _given_up = call.finish(reply).await;
+        }
+        Err(why) => {
+            tracing::warn!(machine = card.name, "did not renew its certificate: {why}");
+            call.fail(Failure::new(FailureCode::Refused, why)).await;
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! One session: from a link to an enrolled machine until that link is gone and everything it brought is
+//! durable.
+//!
+//! ```text
+//!            ┌─ intake ── items ──▶ flow ──▶ store      (this file · flow.rs)
+//! link in ───┤
+//! link out ◀─┴─ writer ◀── Outgoing ◀─ acks, credits, needs, replies
+//! ```
+
+use crate::flow::{Flow, Item};
+use crate::hub::Hub;
+use crate::intake::{Intake, Unverified};
+use crate::sessions::{Claim, Open, Place};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::{mpsc, watch};
+use vigie_model::{Incarnation, RecordNo, Seq};
+use vigie_store::{Health, Store};
+use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
+use vigie_wire::limits::HANDSHAKE_TIME_MAX;
+use vigie_wire::{
+    BlockAssembler, Caller, Calls, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard, WireError,
+};
+
+/// Bytes of stored blocks that an agent may have under way. Enough to keep a gigabit busy over 30 ms;
+/// little enough that a live change behind them waits a few milliseconds.
+pub(crate) const BLOCK_CREDIT: u64 = 4 * 1024 * 1024;
+/// Records that an agent may have under way.
+pub(crate) const RECORD_CREDIT: u64 = 8192;
+/// Frames that may wait for the writer. Every one is small, and each answers something the agent sent.
+const OUTGOING_MAX: usize = 256;
+/// Items between intake and store; each is at most one frame of records or a few blocks.
+const ITEMS_MAX: usize = 64;
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The agent ended it, with or without a word.
+    ByPeer(Option<Close>),
+    /// We end it, and say why.
+    ByUs(Close),
+    /// The link broke.
+    Link(WireError),
+}
+
+impl Ended {
+    pub(crate) fn closed(code: CloseCode, reason: impl Into<String>) -> Self {
+        Ended::ByUs(Close { code, reason: reason.into() })
+    }
+
+    /// The agent did what no honest agent does.
+    pub(crate) fn violation(reason: impl Into<String>) -> Self {
+        Self::closed(CloseCode::Protocol, reason)
+    }
+
+    /// The store failed.
+    pub(crate) fn store(error: impl std::fmt::Display) -> Self {
+        Self::closed(CloseCode::Fault, format!("the hub's store failed: {error}"))
+    }
+
+    /// Something that should not happen on this side.
+    pub(crate) fn internal(reason: impl Into<String>) -> Self {
+        Self::closed(CloseCode::Fault, reason)
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ended::ByPeer(Some(close)) => write!(f, "the agent closed it: {}", close.reason),
+            Ended::ByPeer(None) => write!(f, "the agent closed it"),
+            Ended::ByUs(close) => write!(f, "{}", close.reason),
+            Ended::Link(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// The way to the writer of a session. What is sent into a session that has ended is dropped: why it ended
+/// is told elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing(mpsc::Sender<Frame>);
+
+impl Outgoing {
+    pub(crate) async fn send(&self, frame: Frame) {
+        let _ended = self.0.send(frame).await;
+    }
+}
+
+/// What others may do with a live session.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    /// To ask the agent.
+    pub(crate) caller: Caller,
+    /// Life of the agent that this session carries.
+    pub(crate) incarnation: Incarnation,
+    /// Its last durable number, and that record's place in the journal.
+    pub(crate) durable: watch::Receiver<(RecordNo, Seq)>,
+}
+
+/// Credit granted and not yet used.
+#[derive(Debug, Default)]
+pub(crate) struct CreditLeft {
+    pub(crate) block_bytes: AtomicU64,
+    pub(crate) records: AtomicU64,
+}
+
+/// Runs a session to its end, and says in the log how it ended.
+pub(crate) async fn run(hub: Hub, link: Link, card: MachineCard) {
+    let remote = link.remote();
+    let (mut reader, mut writer) = link.split();
+    let greeting = greet(&hub, &mut reader, &card).await;
+    let (hello, place) = match greeting {
+        Ok(greeted) => greeted,
+        Err(Greeting::Refused(refuse)) => {
+            tracing::warn!(machine = card.name, ?remote, "refused: {}", refuse.reason);
+            let _lost = writer.queue(&Frame::Refuse(refuse));
+            let _lost = writer.close().await;
+            return;
+        }
+        Err(Greeting::Link(why)) => {
+            tracing::warn!(machine = card.name, ?remote, "no session: {why}");
+            return;
+        }
+    };
+    tracing::info!(machine = card.name, ?remote, software = hello.software, "connected");
+    let ended = live(&hub, reader, writer, &card, &hello, place, remote).await;
+    tracing::info!(machine = card.name, "session ended: {ended}");
+}
+
+enum Greeting {
+    Refused(Refuse),
+    Link(WireError),
+}
+
+async fn greet(hub: &Hub, reader: &mut FrameReader, card: &MachineCard) -> Result<(Hello, Place), Greeting> {
+    let refuse = |code, reason: String| Greeting::Refused(Refuse { code, reason });
+    let first = reader.next_within(HANDSHAKE_TIME_MAX).await.map_err(Greeting::Link)?;
+    let Some(Frame::Hello(hello)) = first else {
+        return Err(refuse(RefuseCode::Malformed, "the first frame must be Hello".into()));
+    };
+    if Versions::OURS.common(hello.versions).is_none() {
+        let (ours, theirs) = (Versions::OURS, hello.versions);
+        return Err(refuse(RefuseCode::Version, format!("the hub speaks {ours:?}, the agent {theirs:?}")));
+    }
+    match hub.store().health() {
+        // Commits are durable even while the index lags behind.
+        Health::Ok | Health::IndexStalled(_) => {}
+        Health::DiskFull => {
+            return Err(refuse(RefuseCode::Unavailable, "the hub's disk is full".into()));
+        }
+        Health::Poisoned(why) => {
+            return Err(refuse(RefuseCode::Unavailable, format!("the hub's store has failed: {why}")));
+        }
+    }
+    match hub.sessions().claim(card.id, hello.instance).await {
+        Claim::Granted(place) => Ok((hello, place)),
+        Claim::Conflict { address } => {
+            let at = address.map_or(String::new(), |a| format!(" at {a}"));
+            let reason = format!("another agent with this machine's certificate is connected{at}");
+            Err(refuse(RefuseCode::InstanceConflict, reason))
+        }
+    }
+}
+
+async fn live(
+    hub: &Hub,
+    reader: FrameReader,
+    writer: FrameWriter,
+    card: &MachineCard,
+    hello: &Hello,
+    place: Place,
+    remote: Option<std::net::SocketAddr>,
+) -> Ended {
+    // The place is held: no other session of this machine can write, so this is the last word.
+    let last = match last_record(hub.store(), card) {
+        Ok(last) => last,
+        Err(ended) => return ended,
+    };
+    let (out, frames) = mpsc::channel(OUTGOING_MAX);
+    let out = Outgoing(out);
+    let writing = tokio::spawn(write_frames(writer, frames));
+    out.send(Frame::Welcome(Welcome {
+        version: Versions::OURS.max,
+        features: Vec::new(),
+        hub: hub.machine(),
+        last,
+        block_credit: BLOCK_CREDIT,
+        record_credit: RECORD_CREDIT,
+    }))
+    .await;
+
+    let expected = last.filter(|last| last.incarnation == hello.incarnation).map_or(RecordNo(0), |l| l.n);
+    let (durable_tx, durable) = watch::channel((expected, Seq(0)));
+    let credit = Arc::new(CreditLeft {
+        block_bytes: AtomicU64::new(BLOCK_CREDIT),
+        records: AtomicU64::new(RECORD_CREDIT),
+    });
+    let calls = Calls::new();
+    place.open(Open {
+        handle: Handle { caller: calls.caller(), incarnation: hello.incarnation, durable },
+        address: remote,
+        software: hello.software.clone(),
+        since: hub.clock().wall(),
+    });
+
+    let (items, incoming) = mpsc::channel::<Item>(ITEMS_MAX);
+    let flow = Flow {
+        store: hub.store().clone(),
+        machine: card.id,
+        incarnation: hello.incarnation,
+        out: out.clone(),
+        credit: Arc::clone(&credit),
+        durable: durable_tx,
+    };
+    let intake = Intake {
+        hub: hub.clone(),
+        card: card.clone(),
+        calls,
+        out: out.clone(),
+        credit,
+        items,
+        next: expected.next(),
+        stop: place.stop().clone(),
+        assembler: BlockAssembler::new(),
+        unverified: Unverified::default(),
+        pulse: Keepalive::new(hub.clock().monotonic()),
+    };
+    let ended = both(intake, reader, flow, incoming).await;
+
+    let close = match &ended {
+        Ended::ByUs(close) => Some(close.clone()),
+        Ended::ByPeer(_) | Ended::Link(_) => None,
+    };
+    drop(place);
+    if let Some(close) = close {
+        let _writer_gone = out.0.try_send(Frame::Close(close));
+    }
+    drop(out);
+    let _finished = writing.await;
+    ended
+}
+
+/// Intake and flow together. When the intake ends, the flow still finishes what it was given; when the flow
+/// ends first, it failed, and nothing more can be taken in.
+async fn both(intake: Intake, reader: FrameReader, flow: Flow, incoming: mpsc::Receiver<Item>) -> Ended {
+    let flowing = flow.run(incoming);
+    tokio::pin!(flowing);
+    let taking = intake.run(reader);
+    tokio::pin!(taking);
+    tokio::select! {
+        biased;
+        flowed = &mut flowing => match flowed {
+            Err(ended) => ended,
+            Ok(()) => Ended::internal("the way to the store ended early"),
+        },
+        ended = &mut taking => match flowing.await {
+            Err(failed) => failed,
+            Ok(()) => ended,
+        },
+    }
+}
+
+fn last_record(store: &Store, card: &MachineCard) -> Result<Option<LastRecord>, Ended> {
+    let last = store.last_of(card.id).map_err(Ended::store)?;
+    Ok(last.map(|l| LastRecord { incarnation: l.incarnation, n: l.n, observed: l.observed }))
+}
+
+/// Writes frames until nobody can send one any more. Flushes when nothing waits, so that small frames that
+/// belong together travel together.
+async fn write_frames(mut writer: FrameWriter, mut frames: mpsc::Receiver<Frame>) {
+    while let Some(frame) = frames.recv().await {
+        let mut next = Some(frame);
+        while let Some(frame) = next {
+            if let Err(why) = writer.send(&frame).await {
+                tracing::debug!("writing to the agent: {why}");
+                return;
+            }
+            next = frames.try_recv().ok();
+        }
+        if let Err(why) = writer.flush().await {
+            tracing::debug!("writing to the agent: {why}");
+            return;
+        }
+    }
+    let _lost = writer.close().await;
+}

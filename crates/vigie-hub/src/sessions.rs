@@ -1,0 +1,135 @@
+//! Who is connected: at most one session a machine.
+
+use crate::session::Handle;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use vigie_model::{MachineId, UnixNanos};
+use vigie_wire::STATUS;
+use vigie_wire::frame::{FailureCode, InstanceId};
+
+/// How long a session that may be dead has to answer before another instance takes its place.
+const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// The live sessions. One small map behind one lock: it is held for look-ups, never across a wait.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sessions {
+    map: Arc<Mutex<HashMap<MachineId, Entry>>>,
+    stopping: CancellationToken,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    instance: InstanceId,
+    stop: CancellationToken,
+    gone: CancellationToken,
+    open: Option<Open>,
+}
+
+/// A session that has been welcomed.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) handle: Handle,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) software: String,
+    pub(crate) since: UnixNanos,
+}
+
+/// The answer to a machine that wants a session.
+pub(crate) enum Claim {
+    /// It has the machine's only place, until it is dropped.
+    Granted(Place),
+    /// Another instance holds it and is alive.
+    Conflict { address: Option<SocketAddr> },
+}
+
+/// The only place of a machine. Dropping it makes room for the next session.
+#[derive(Debug)]
+pub(crate) struct Place {
+    sessions: Sessions,
+    machine: MachineId,
+    stop: CancellationToken,
+    gone: CancellationToken,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MachineId, Entry>> {
+        // Nothing that holds this lock can panic half-way through a change.
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the machine's place. The same instance replaces its older session at once; another one only
+    /// when the older no longer answers. Returns when the older session has finished: nothing of it can
+    /// become durable afterwards.
+    pub(crate) async fn claim(&self, machine: MachineId, instance: InstanceId) -> Claim {
+        loop {
+            let older = {
+                let mut map = self.lock();
+                match map.get(&machine) {
+                    Some(entry) => entry.clone(),
+                    None => return Claim::Granted(self.grant(&mut map, machine, instance)),
+                }
+            };
+            if older.instance != instance && older.is_alive().await {
+                let address = older.open.and_then(|open| open.address);
+                return Claim::Conflict { address };
+            }
+            older.stop.cancel();
+            older.gone.cancelled().await;
+        }
+    }
+
+    fn grant(&self, map: &mut HashMap<MachineId, Entry>, machine: MachineId, instance: InstanceId) -> Place {
+        let stop = self.stopping.child_token();
+        let gone = CancellationToken::new();
+        map.insert(machine, Entry { instance, stop: stop.clone(), gone: gone.clone(), open: None });
+        Place { sessions: self.clone(), machine, stop, gone }
+    }
+
+    /// The welcomed session of a machine.
+    pub(crate) fn of(&self, machine: MachineId) -> Option<Open> {
+        self.lock().get(&machine).and_then(|entry| entry.open.clone())
+    }
+
+    /// Ends all sessions; new ones end at once.
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+}
+
+impl Entry {
+    /// Whether the peer of this session answers.
+    async fn is_alive(&self) -> bool {
+        let Some(open) = &self.open else { return true };
+        let answer = open.handle.caller.call(STATUS, Bytes::new(), ALIVE_WITHIN, usize::MAX).await;
+        // Any word of its own, a refusal too, is a sign of life.
+        match answer {
+            Ok(_) => true,
+            Err(failure) => !matches!(failure.code, FailureCode::Deadline | FailureCode::LinkLost),
+        }
+    }
+}
+
+impl Place {
+    /// Cancelled when this session must end.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Makes the session known to others.
+    pub(crate) fn open(&self, open: Open) {
+        if let Some(entry) = self.sessions.lock().get_mut(&self.machine) {
+            entry.open = Some(open);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sessions.lock().remove(&self.machine);
+        self.gone.cancel();
+    }
+}
