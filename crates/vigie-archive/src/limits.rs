@@ -42,6 +42,9 @@ pub const READ_BYTES: usize = 512 * 1024;
 /// is cut in two.
 pub const PIECE_BYTES: usize = 2 * HOLE_BYTES;
 
+/// Bytes read behind the end of a stream, at most: other tars pad their last record, by default to 10 KiB.
+pub const TAIL_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Bytes gathered before they go to the stream.
 pub const WRITE_BYTES: usize = 256 * 1024;
 

@@ -7,7 +7,7 @@ use crate::acl;
 use crate::entry::{ContentState, Counts};
 use crate::header::{BLOCK, Header, kind, parse_header};
 use crate::input::Input;
-use crate::limits::{LINK_BYTES_MAX, PATH_BYTES_MAX, PAX_BYTES_MAX};
+use crate::limits::{LINK_BYTES_MAX, PATH_BYTES_MAX, PAX_BYTES_MAX, TAIL_BYTES_MAX};
 use crate::path::below_root;
 use crate::pax::{self, PaxError, Record, key};
 use std::io::{self, Read};
@@ -94,6 +94,12 @@ struct Before {
     link: Option<Vec<u8>>,
 }
 
+impl Before {
+    fn is_empty(&self) -> bool {
+        self.pax.is_empty() && self.name.is_none() && self.link.is_none()
+    }
+}
+
 impl<R: Read> TreeReader<R> {
     /// Begins to read.
     pub fn new(reader: R) -> Self {
@@ -128,6 +134,9 @@ impl<R: Read> TreeReader<R> {
                     None => before = Before::default(),
                 },
             }
+        }
+        if !before.is_empty() {
+            return self.damaged("an extended header belongs to no entry");
         }
         self.check_end().map(|()| None)
     }
@@ -202,7 +211,7 @@ impl<R: Read> TreeReader<R> {
                 None => return Err(ReadError::CutOff("within its last two blocks")),
             }
             self.ended = true;
-            self.input.drain(PAX_BYTES_MAX as u64)?;
+            self.input.drain(TAIL_BYTES_MAX);
             return Ok(None);
         }
         parse_header(&block).map(Some).or_else(|error| self.damaged(error))

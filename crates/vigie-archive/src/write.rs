@@ -320,7 +320,8 @@ fn put_extended(out: &mut Vec<u8>, kind: u8, records: &[u8]) {
     };
     out.extend_from_slice(&header.encode());
     out.extend_from_slice(records);
-    out.resize(out.len().next_multiple_of(BLOCK), 0);
+    // `out` itself need not begin at a border: parts of a file may have gone past it.
+    out.resize(out.len() + padding(records.len() as u64) as usize, 0);
 }
 
 /// Zeros between content of this size and the next header.

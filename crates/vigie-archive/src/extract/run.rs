@@ -185,20 +185,28 @@ impl Run<'_> {
         let mut end = 0;
         for name in path.split(|b| *b == b'/') {
             end += name.len() + usize::from(end > 0);
-            match mkdirat(&dir.fd, name, Mode::from_raw_mode(0o777)) {
+            let so_far = &path[..end];
+            // What came under this name is no directory, or could not be made, though it may not be on disk yet.
+            let is_taken = self.admission.has_seen(self.shared, so_far);
+            match mkdirat_unless(is_taken, &dir, name) {
                 Ok(()) => {
-                    self.implied.insert(self.shared.key(&path[..end]));
+                    self.implied.insert(self.shared.key(so_far));
                     let why = "nothing came before it about this directory, so it has no recorded metadata";
-                    self.shared.problem(&path[..end], Act::Understand, why);
+                    self.shared.problem(so_far, Act::Understand, why);
                 }
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
-            let fd = openat(&dir.fd, name, PATH_FLAGS | OFlags::NOFOLLOW, Mode::empty())?;
+            let fd = openat(&dir.fd, name, PATH_FLAGS | OFlags::NOFOLLOW, Mode::empty())
+                .map_err(|errno| if is_taken { Errno::NOTDIR } else { errno })?;
             dir = Arc::new(Dir::new(fd));
         }
         Ok(dir)
     }
+}
+
+fn mkdirat_unless(is_taken: bool, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+    if is_taken { Err(Errno::EXIST) } else { mkdirat(&dir.fd, name, Mode::from_raw_mode(0o777)) }
 }
 
 // === directories ===
