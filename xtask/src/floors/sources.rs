@@ -55,7 +55,7 @@ fn of_one_file(name: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// A crate's root begins by saying what the crate is, and its header names every module.
+/// A crate's root begins by saying what the crate is, and its header names every public module.
 fn header(name: &str, text: &str) -> Vec<String> {
     let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
     if header.is_empty() {
@@ -67,11 +67,9 @@ fn header(name: &str, text: &str) -> Vec<String> {
     unnamed.map(|module| format!("the header of {name} does not name its module `{module}`")).collect()
 }
 
-/// The name in a line such as `pub(crate) mod name;`.
+/// The name in a line such as `pub mod name;`. What is private needs no place in the reading order.
 fn module(line: &str) -> Option<&str> {
-    let line = line.strip_suffix(';')?;
-    let (before, name) = line.split_once("mod ")?;
-    matches!(before, "" | "pub " | "pub(crate) ").then_some(name)
+    line.strip_prefix("pub mod ")?.strip_suffix(';')
 }
 
 #[cfg(test)]
@@ -85,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn modules_that_the_header_does_not_name_are_found() {
-        let text = "//! A thing: [`b`] is first.\npub mod b;\nmod c;\n";
+    fn public_modules_that_the_header_does_not_name_are_found() {
+        let text = "//! A thing: [`b`] is first.\npub mod b;\npub mod c;\nmod d;\n";
         let found = of_one_file("crates/a/src/lib.rs", text);
         assert_eq!(found, ["the header of crates/a/src/lib.rs does not name its module `c`"]);
     }
