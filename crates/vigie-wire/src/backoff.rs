@@ -44,3 +44,25 @@ impl Backoff {
         self.tries = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_minute_and_start_anew() {
+        let waits = |random: u64| {
+            let mut backoff = Backoff::new();
+            (0..9).map(|_| backoff.next_wait_with(random).as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(0), [100, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(waits(u64::MAX), [50, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+        let mut backoff = Backoff::new();
+        for _ in 0..1000 {
+            backoff.next_wait();
+        }
+        assert!(backoff.next_wait() >= RETRY_MAX / 2);
+        backoff.reset();
+        assert!(backoff.next_wait() <= RETRY_QUICK);
+    }
+}

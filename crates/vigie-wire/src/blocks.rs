@@ -128,3 +128,61 @@ impl BlockAssembler {
 fn missing(block: &WireBlock) -> usize {
     (block.head.stored_len as usize).saturating_sub(block.stored.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::BlockKind;
+
+    fn head(len: usize) -> BlockHead {
+        BlockHead {
+            digest: Digest([7; 32]),
+            kind: BlockKind::Data,
+            codec: 0,
+            raw_len: len as u32,
+            stored_len: len as u32,
+        }
+    }
+
+    fn take(assembler: &mut BlockAssembler, frame: Frame) -> Result<Option<WireBlock>, AssembleError> {
+        match frame {
+            Frame::BlockStart(start) => assembler.start(start),
+            Frame::BlockMore(piece) => assembler.more(&piece),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn blocks_of_every_size_come_back_whole() {
+        let mut assembler = BlockAssembler::new();
+        for len in [0, 1, PIECE_BYTES_MAX - 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1, BLOCK_BYTES_MAX] {
+            let stored: Vec<u8> = (0..len).map(|i| (i / 251) as u8).collect();
+            let frames: Vec<_> = block_frames(head(len), stored.clone().into()).unwrap().collect();
+            assert_eq!(frames.len(), len.div_ceil(PIECE_BYTES_MAX).max(1));
+            let mut whole = frames.into_iter().map(|f| take(&mut assembler, f).unwrap());
+            let last = whole.by_ref().last().unwrap().unwrap();
+            assert_eq!(last, WireBlock { head: head(len), stored });
+            assert!(!assembler.is_open());
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_sent() {
+        let len = STORED_BYTES_MAX + 1;
+        let too_large = BlockHead { stored_len: len as u32, ..head(10) };
+        assert!(block_frames(too_large, vec![0; len].into()).is_err());
+        assert!(block_frames(head(10), vec![0; 9].into()).is_err(), "another length than stated");
+    }
+
+    #[test]
+    fn pieces_out_of_order_are_named() {
+        let mut assembler = BlockAssembler::new();
+        assert_eq!(assembler.more(b"abc"), Err(AssembleError::Stray(3)));
+        let start = BlockStart { head: head(10), piece: Bytes::from_static(b"1234") };
+        assert_eq!(assembler.start(start.clone()), Ok(None));
+        let error = assembler.start(start).unwrap_err();
+        assert!(matches!(error, AssembleError::Interrupted { missing: 6, .. }));
+        let error = assembler.more(b"1234567").unwrap_err();
+        assert!(error.to_string().contains("a piece of 7 bytes came where block 0707"), "{error}");
+    }
+}

@@ -46,3 +46,35 @@ impl Keepalive {
         Pulse::Wait(due.min(self.heard + DEAD_AFTER))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_thrice_and_given_up() {
+        let mut keepalive = Keepalive::new(s(100));
+        assert_eq!(keepalive.poll(s(100)), Pulse::Wait(s(115)));
+        assert_eq!(keepalive.poll(s(115)), Pulse::Ping);
+        assert_eq!(keepalive.poll(s(115)), Pulse::Wait(s(130)));
+        assert_eq!(keepalive.poll(s(131)), Pulse::Ping);
+        assert_eq!(keepalive.poll(s(131)), Pulse::Wait(s(145)));
+        assert_eq!(keepalive.poll(s(145)), Pulse::Dead);
+    }
+
+    #[test]
+    fn a_frame_starts_the_silence_anew() {
+        let mut keepalive = Keepalive::new(s(0));
+        assert_eq!(keepalive.poll(s(15)), Pulse::Ping);
+        keepalive.heard(s(16));
+        assert_eq!(keepalive.poll(s(44)), Pulse::Ping);
+        keepalive.heard(s(44));
+        assert_eq!(keepalive.poll(s(58)), Pulse::Wait(s(59)));
+        assert_eq!(keepalive.poll(s(88)), Pulse::Ping);
+        assert_eq!(keepalive.poll(s(89)), Pulse::Dead);
+    }
+}

@@ -321,3 +321,92 @@ impl std::fmt::Debug for FrameWriter {
         f.debug_struct("FrameWriter").field("queued", &self.buffer.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    #[tokio::test]
+    async fn a_dropped_read_loses_nothing() {
+        let (mut raw, io) = duplex(1024);
+        let (mut reader, _writer) = Link::new(Peer::Unenrolled, io).split();
+        let mut bytes = BytesMut::new();
+        let frames = [Frame::Ping { token: 5 }, Frame::Cancel { id: 6 }];
+        frames.iter().for_each(|f| encode(f, &mut bytes).unwrap());
+        // Byte by byte, the read dropped after each.
+        for byte in &bytes {
+            raw.write_all(&[*byte]).await.unwrap();
+            tokio::select! {
+                biased;
+                frame = reader.next() => {
+                    let frame = frame.unwrap().unwrap();
+                    assert!(frames.contains(&frame), "{frame:?}");
+                }
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!(reader.buffer.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_flush_loses_nothing() {
+        let (raw, io) = duplex(16);
+        let (_reader, mut writer) = Link::new(Peer::Unenrolled, io).split();
+        let frame = Frame::BlockMore(vec![9; 50_000].into());
+        writer.queue(&frame).unwrap();
+        let (mut reader, _writer) = Link::new(Peer::Hub { hub: MachineId::default() }, raw).split();
+        let mut got = None;
+        while got.is_none() {
+            tokio::select! {
+                biased;
+                flushed = writer.flush(), if writer.queued_bytes() > 0 => flushed.unwrap(),
+                frame = reader.next() => got = frame.unwrap(),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(got, Some(frame));
+        assert_eq!(writer.queued_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn memory_follows_what_arrives_not_what_is_announced() {
+        let (mut raw, io) = duplex(1024);
+        let (mut reader, _writer) = Link::new(Peer::Hub { hub: MachineId::default() }, io).split();
+        let announced = FRAME_BYTES_MAX as u32;
+        raw.write_all(&announced.to_le_bytes()).await.unwrap();
+        raw.write_all(&[16, 1, 2]).await.unwrap();
+        drop(raw);
+        let error = reader.next().await.unwrap_err();
+        assert!(matches!(error, WireError::Truncated { missing } if missing == FRAME_BYTES_MAX - 3));
+        assert!(reader.buffer.capacity() <= 2 * READ_BUFFER_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_frame_beyond_a_limit_is_not_queued_and_harms_nothing() {
+        let (a, b, _cut) = crate::memory_pair(Peer::Unenrolled, Peer::Unenrolled);
+        let ((mut reader, _a), (_b, mut writer)) = (a.split(), b.split());
+        let huge = Frame::BlockMore(vec![0; 1 << 20].into());
+        assert!(matches!(writer.send(&huge).await, Err(WireError::Frame(FrameError::TooLong { .. }))));
+        writer.send(&Frame::Ping { token: 1 }).await.unwrap();
+        writer.close().await.unwrap();
+        assert_eq!(reader.next().await.unwrap(), Some(Frame::Ping { token: 1 }));
+        assert_eq!(reader.next().await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_trickles_in_is_too_slow() {
+        let (mut raw, io) = duplex(1024);
+        let (mut reader, _writer) = Link::new(Peer::Unenrolled, io).split();
+        let trickle = tokio::spawn(async move {
+            raw.write_all(&[100, 0, 0, 0, 8]).await.unwrap();
+            while raw.write_all(&[0]).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let limit = Duration::from_secs(10);
+        assert!(matches!(reader.next_within(limit).await, Err(WireError::TooSlow(l)) if l == limit));
+        assert!(matches!(reader.next().await, Err(WireError::Failed)));
+        trickle.abort();
+    }
+}

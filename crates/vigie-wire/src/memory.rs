@@ -90,3 +90,51 @@ impl AsyncWrite for Cuttable {
         Pin::new(&mut self.pipe).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Frame, WireError};
+
+    fn pair() -> (Link, Link, Cut) {
+        memory_pair(Peer::Unenrolled, Peer::Unenrolled)
+    }
+
+    #[tokio::test]
+    async fn frames_pass_and_a_dropped_end_is_an_end() {
+        let (a, b, _cut) = pair();
+        let ((mut a_reads, mut a_writes), (mut b_reads, b_writes)) = (a.split(), b.split());
+        a_writes.send(&Frame::Cancel { id: 1 }).await.unwrap();
+        a_writes.flush().await.unwrap();
+        assert_eq!(b_reads.next().await.unwrap(), Some(Frame::Cancel { id: 1 }));
+        drop((b_reads, b_writes));
+        assert_eq!(a_reads.next().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_cut_wakes_a_reader_and_a_blocked_writer() {
+        let (a, b, cut) = pair();
+        let ((mut a_reads, _a_writes), (_b_reads, mut b_writes)) = (a.split(), b.split());
+        let fill = async {
+            let piece = Frame::BlockMore(vec![0; 60_000].into());
+            loop {
+                if let Err(error) = b_writes.send(&piece).await {
+                    return error;
+                }
+            }
+        };
+        // `a` never reads what `b` writes, and waits for nothing that comes.
+        let (a2, _b2, cut2) = pair();
+        let (mut waits, _writes) = a2.split();
+        let cutting = async {
+            tokio::task::yield_now().await;
+            cut.cut();
+            cut2.cut();
+        };
+        let (write, read, ()) = tokio::join!(fill, waits.next(), cutting);
+        assert!(matches!(write, WireError::Io { act: "writing", .. }), "{write}");
+        assert!(matches!(read, Err(WireError::Io { act: "reading", .. })));
+        assert!(a_reads.next().await.is_err(), "what was under way is lost");
+        assert!(matches!(a_reads.next().await, Err(WireError::Failed)));
+    }
+}

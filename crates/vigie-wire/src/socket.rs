@@ -68,3 +68,22 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_listener_hears_both_families() {
+        let listener = listen("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        prepare(&tcp).unwrap();
+        assert!(tcp.nodelay().unwrap());
+        if let Ok(tcp) = TcpStream::connect(("::1", port)).await {
+            prepare(&tcp).unwrap();
+        }
+        let error = listen(listener.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}

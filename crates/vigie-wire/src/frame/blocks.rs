@@ -165,7 +165,7 @@ impl Body for Offer {
 
     fn from_proto(p: proto::Offer) -> Result<Self, &'static str> {
         let count = p.blocks.len() / OFFER_ENTRY;
-        if p.blocks.len() % OFFER_ENTRY != 0 || count == 0 || count > OFFER_BLOCKS_MAX {
+        if !p.blocks.len().is_multiple_of(OFFER_ENTRY) || count == 0 || count > OFFER_BLOCKS_MAX {
             return Err("it names no block, half a block or too many");
         }
         let entry = |entry: &[u8]| {

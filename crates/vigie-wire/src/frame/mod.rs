@@ -16,6 +16,8 @@ mod enrol;
 mod kind;
 mod records;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use blocks::{BlockHead, BlockStart, Need, Offer};
 pub use calls::{Failure, FailureCode, Notice, Reply, Request};
