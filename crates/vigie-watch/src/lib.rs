@@ -80,7 +80,9 @@ pub mod files;
 pub mod front;
 pub mod kernel;
 pub mod limits;
+mod node_id;
 pub mod read;
+mod rules;
 pub mod status;
 
 pub use config::{Config, StartError};

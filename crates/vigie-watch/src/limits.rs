@@ -22,8 +22,9 @@ pub const LOOKS_PER_STEP: usize = 256;
 /// that a live change never waits long behind a large directory.
 pub const SCAN_SLICE: usize = 512;
 
-/// Bytes of facts in the outbox at which scans pause. Enough for some 10,000 facts: a batch of the hub.
-pub const OUTBOX_SCAN_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of facts in the outbox at which scans pause: some thousand facts. Small, because a live change has to
+/// queue behind them.
+pub const OUTBOX_SCAN_BYTES: usize = 256 * 1024;
 
 /// Bytes of facts in the outbox at which live looks pause too; events then gather in the dirty table.
 pub const OUTBOX_LIVE_BYTES: usize = 8 * 1024 * 1024;
@@ -67,3 +68,12 @@ pub const RULES_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one read of a large file.
 pub const READ_BYTES: usize = 1024 * 1024;
+
+/// Files waiting to be read at which scans pause: about 100 bytes each.
+pub const READS_SCAN_MAX: usize = 131_072;
+
+/// Notices kept for `status`.
+pub const NOTICES_MAX: usize = 64;
+
+/// Renames whose second half is waited for.
+pub const MOVES_MAX: usize = 4_096;

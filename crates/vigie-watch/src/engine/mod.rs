@@ -1,14 +1,50 @@
 //! The engine: a state machine that turns what the kernel tells and what the file system shows into facts.
+//!
+//! In reading order: [`index`] what is known · [`dirty`] names to look at · [`hear`] events become such names ·
+//! [`look`] a look states the difference · [`scan`] listings · [`roots`] coming and going of roots ·
+//! [`learn`] what the hub recorded · [`reads`] files to read · [`outbox`] facts to take · [`epochs`] what a
+//! cookie waits for.
+
+mod dirty;
+mod epochs;
+mod failures;
+mod hear;
+mod index;
+mod learn;
+mod look;
+mod outbox;
+mod reads;
+mod roots;
+mod scan;
+mod tree;
 
 use crate::config::{Config, StartError};
-use crate::files::Files;
-use crate::kernel::{Kernel, Mask};
+use crate::files::{Dir, Files, FsClass};
+use crate::kernel::{Kernel, KernelEvent, Mask, WatchId};
+use crate::limits::LOOKS_PER_STEP;
+use crate::node_id::NodeIds;
 use crate::read::{ReadJob, ReadOutcome};
-use crate::status::Status;
+use crate::rules::Rules;
+use crate::status::{RootState, RootStatus, Status};
+use dirty::{Dirty, Spot, When, Why};
+use epochs::{Epoch, Epochs};
+use failures::Failures;
+use index::{Flags, Index, Key};
+use learn::Learned;
+use look::Orphan;
+use outbox::Outbox;
+use reads::{Reads, Want};
+use roots::Root;
+use scan::Lane;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::RandomState;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use vigie_model::{Clock, FileEvent, GapCause, KnownEdge, NodeId, UnixNanos};
+use vigie_model::files::{ContentStored, Removed};
+use vigie_model::{
+    BytePath, Clock, Content, EdgeName, ErrorAct, FileEvent, GapCause, KnownEdge, NodeId, UnixNanos,
+};
 
 /// A fact that is ready to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,80 +87,429 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
+    kernel: Box<dyn Kernel>,
+    files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
+    ids: NodeIds,
+    hashes: RandomState,
+
+    index: Index,
+    learned: Learned,
+    roots: Vec<Root>,
+    dirty: Dirty,
+    /// First halves of renames, by the kernel's cookie.
+    moves: HashMap<u32, Spot>,
+    orphans: VecDeque<Orphan>,
+    live: Lane,
+    bulk: Lane,
+    /// The root that is being compared, and those that will be.
+    bulk_root: Option<usize>,
+    bulk_queue: VecDeque<usize>,
+    /// Names that the comparison of a root did not see.
+    missing: Vec<Spot>,
+    reads: Reads,
+    /// Files whose pending content is to be announced if it takes long.
+    announcements: VecDeque<(Duration, Key)>,
+    outbox: Outbox,
+    heard: Vec<Heard>,
+    epochs: Epochs,
+    failures: Failures,
+    notices: Vec<String>,
+
+    config_rules: Rules,
+    rules: HashMap<Key, Rules>,
+    /// Device and inode of the places that are left out.
+    excluded: Vec<(u64, u64)>,
+    cookie_watch: Option<WatchId>,
+    mounts: BTreeSet<Vec<u8>>,
+
+    /// Time of this step, and the epoch of the work at hand.
+    now: Duration,
+    epoch: Epoch,
+    next_poll: Duration,
+    check_roots: bool,
+    /// When all events there were had been taken.
+    all_heard_at: UnixNanos,
+    /// Open directories, for the length of one step: kept longer they would hold a mount.
+    handles: Vec<(Key, Box<dyn Dir>)>,
+    events: Vec<KernelEvent>,
+}
+
+/// Open directories kept during a step.
+const HANDLES_MAX: usize = 16;
+
+/// Why the directory of a node could not be opened.
+#[derive(Debug)]
+enum OpenError {
+    /// Its path leads to nothing, or to something else.
+    NotThere,
+    /// The kernel refuses.
+    Refused(io::Error),
+}
+
+/// Whether an error means that the name is gone.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ELOOP))
 }
 
 impl Engine {
     /// Checks the configuration against the file system. Watches nothing yet but the directory of cookies.
     pub fn new(
         config: Config,
-        _kernel: Box<dyn Kernel>,
-        _files: Arc<dyn Files>,
-        _clock: Arc<dyn Clock>,
+        mut kernel: Box<dyn Kernel>,
+        files: Arc<dyn Files>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
-        Ok(Engine { config })
+        let config_rules = Rules::of_config(&config.ignore)?;
+        let roots = check_roots(&config, &*files)?;
+        let cookie_watch = match &config.cookies {
+            Some(path) => Some(
+                files
+                    .open_root(path)
+                    .and_then(|dir| kernel.watch(&*dir))
+                    .map_err(|source| StartError::Cookies { path: path.clone(), source })?,
+            ),
+            None => None,
+        };
+        let places = config.exclude.iter().chain(&config.cookies);
+        let excluded = places.filter_map(|p| files.open_root(p).ok()?.stat().ok()).map(|s| (s.dev, s.ino));
+        Ok(Engine {
+            ids: NodeIds::new(config.machine),
+            hashes: RandomState::new(),
+            index: Index::default(),
+            learned: Learned::default(),
+            roots,
+            dirty: Dirty::default(),
+            moves: HashMap::new(),
+            orphans: VecDeque::new(),
+            live: Lane::default(),
+            bulk: Lane::default(),
+            bulk_root: None,
+            bulk_queue: VecDeque::new(),
+            missing: Vec::new(),
+            reads: Reads::default(),
+            announcements: VecDeque::new(),
+            outbox: Outbox::default(),
+            heard: Vec::new(),
+            epochs: Epochs::default(),
+            failures: Failures::default(),
+            notices: Vec::new(),
+            config_rules,
+            rules: HashMap::new(),
+            excluded: excluded.collect(),
+            cookie_watch,
+            mounts: files.mount_points().into_iter().collect(),
+            now: clock.monotonic(),
+            epoch: Epoch::default(),
+            next_poll: Duration::ZERO,
+            check_roots: false,
+            all_heard_at: clock.wall(),
+            handles: Vec::new(),
+            events: Vec::new(),
+            config,
+            kernel,
+            files,
+            clock,
+        })
     }
 
     /// Takes a line of what the hub has recorded of this machine. Parents come before their children. Any
     /// number of calls, all before [`Engine::start`].
-    pub fn learn(&mut self, _edge: &KnownEdge) {}
+    pub fn learn(&mut self, edge: &KnownEdge) {
+        self.learn_edge(edge);
+    }
 
     /// Begins: opens a gap for each root, declares it, and compares it with what was learned. `cause` and
     /// `since` are for roots that were learned; the gap of any other is [`GapCause::FirstScan`].
-    pub fn start(&mut self, _cause: GapCause, _since: Option<UnixNanos>) {}
+    pub fn start(&mut self, cause: GapCause, since: Option<UnixNanos>) {
+        self.now = self.clock.monotonic();
+        self.next_poll = self.now + crate::limits::ROOT_POLL;
+        let Learned { labels, strays } = std::mem::take(&mut self.learned);
+        for (parent, name, node) in strays {
+            self.emit(FileEvent::Removed(Removed { parent, name, node }));
+        }
+        for at in 0..self.roots.len() {
+            let label = labels.iter().find(|(path, _)| *path == self.roots[at].path);
+            self.roots[at].node = label.map(|(_, node)| *node);
+            match label {
+                Some(_) => self.open_gap(at, cause, since),
+                None => self.open_gap(at, GapCause::FirstScan, None),
+            }
+        }
+        for (path, node) in &labels {
+            if !self.roots.iter().any(|root| root.path == *path) {
+                self.drop_label(path, *node);
+            }
+        }
+        for at in 0..self.roots.len() {
+            if !self.roots[at].nested {
+                self.begin_with_root(at);
+            }
+        }
+    }
 
     /// Does a bounded amount of work, some milliseconds of it.
     pub fn step(&mut self) -> Step {
-        Step { wake_at: None, busy: self.config.roots.is_empty() }
+        self.now = self.clock.monotonic();
+        let mut busy = self.hear();
+        busy |= self.looks();
+        self.expire_orphans(self.epochs.hurried());
+        self.announce();
+        busy |= self.scan();
+        self.watch_over_roots();
+        self.handles.clear();
+        Step { wake_at: self.wake_at(), busy: busy && self.outbox.has_room() }
+    }
+
+    fn looks(&mut self) -> bool {
+        for _ in 0..LOOKS_PER_STEP {
+            if !self.outbox.has_room() {
+                return false;
+            }
+            let Some(due) = self.dirty.pop(self.now) else { return false };
+            self.epoch = due.epoch;
+            let epoch = due.epoch;
+            self.look(due);
+            self.epochs.end(epoch);
+        }
+        true
+    }
+
+    fn wake_at(&self) -> Option<Duration> {
+        let room = self.outbox.has_room();
+        let dirty = self.dirty.next_due().filter(|_| room);
+        let orphan = self.orphans.front().map(|o| o.due).filter(|_| !self.is_scanning());
+        let announce = self.announcements.front().map(|(due, _)| *due);
+        [dirty, orphan, announce, self.reads.next_due(), Some(self.next_poll)].into_iter().flatten().min()
     }
 
     /// Hands over up to `max` facts, in the order in which they must be recorded.
-    pub fn take(&mut self, _max: usize) -> Vec<Fact> {
-        Vec::new()
+    pub fn take(&mut self, max: usize) -> Vec<Fact> {
+        self.outbox.take(max)
     }
 
     /// Hands over what the kernel said since the last call.
     pub fn take_heard(&mut self) -> Vec<Heard> {
-        Vec::new()
+        std::mem::take(&mut self.heard)
     }
 
     /// The next file to read: live changes before the scan's, small before large. Any number may be out at
-    /// once; each must come back through [`Engine::read_done`].
+    /// once; each must come back through [`Engine::read_done`]. A file is handed out only when the fact that
+    /// it exists was taken.
     pub fn next_read(&mut self) -> Option<ReadJob> {
+        self.now = self.clock.monotonic();
+        while let Some(taken) = self.reads.next(self.now, self.outbox.taken()) {
+            let Some(node) = self.index.get(taken.key).map(|n| n.id) else {
+                self.reads.forget(taken.key, &mut self.epochs);
+                continue;
+            };
+            match self.place_of(taken.key) {
+                Some((at, below)) if !self.is_lost(at) => {
+                    let root = self.roots[at].path.clone();
+                    let reads::Taken { live, size, torn, .. } = taken;
+                    return Some(ReadJob { node, root, below, size, live, torn });
+                }
+                // It lost its name, or its root is lost: whoever finds it again asks again.
+                _ => {
+                    self.reads.gone(taken.key);
+                }
+            }
+        }
         None
     }
 
-    /// Takes back a job. For [`ReadOutcome::Stored`] gives the fact to record, flagged `pending` when a newer
-    /// version is known to exist; for a node that is gone meanwhile, nothing.
-    pub fn read_done(&mut self, _job: ReadJob, _outcome: ReadOutcome) -> Option<Fact> {
+    /// Takes back a job. For [`ReadOutcome::Stored`] gives the fact to record, after all that were taken so
+    /// far; it is flagged `pending` when a newer version is known to exist. For a node that is gone
+    /// meanwhile, gives nothing.
+    pub fn read_done(&mut self, job: ReadJob, outcome: ReadOutcome) -> Option<Fact> {
+        self.now = self.clock.monotonic();
+        let node = self.index.find(&job.node).filter(|key| self.reads.is_running(*key))?;
+        self.epoch = self.epochs.now();
+        match outcome {
+            ReadOutcome::Stored(content) => return Some(self.stored(node, job, content)),
+            ReadOutcome::Changed => self.reads.changed(node, self.now, self.epochs.hurried()),
+            ReadOutcome::Gone => self.not_at_its_path(node, &job),
+            ReadOutcome::Failed(errno) => self.unreadable(node, &job, errno),
+            ReadOutcome::Abandoned => self.reads.abandoned(node, self.now),
+        }
         None
+    }
+
+    fn stored(&mut self, node: Key, job: ReadJob, mut content: Content) -> Fact {
+        content.pending = self.reads.stored(node, content.ctime, self.now, &mut self.epochs);
+        if let Some(known) = self.index.get_mut(node) {
+            for (flag, on) in [
+                (Flags::CONTENT, true),
+                (Flags::PENDING, content.pending),
+                (Flags::STALE, content.pending),
+                (Flags::RACY, content.racy),
+                (Flags::TORN, content.torn),
+                (Flags::UNREADABLE, false),
+            ] {
+                known.flags.set(flag, on);
+            }
+            if content.ctime >= known.ctime() {
+                known.set_times(content.mtime, content.ctime);
+                known.size = content.size;
+                known.mode = content.mode as u16;
+            }
+        }
+        if self.failures.any() {
+            self.failures.clear(&job.path(), ErrorAct::Read);
+        }
+        self.outbox.overtaken_by(job.node, &content);
+        let path = self.config.paths.then(|| job.path());
+        let event = FileEvent::Content(ContentStored { node: job.node, content });
+        Fact { event, observed: self.clock.wall(), path, from: None }
+    }
+
+    /// The path given for a file did not lead to it: looks at all its names.
+    fn not_at_its_path(&mut self, node: Key, job: &ReadJob) {
+        if !self.reads.gone(node) {
+            return self.unreadable(node, job, libc::ESTALE);
+        }
+        for (dir, name) in self.index.names(node) {
+            self.mark_spot(Spot { dir, name }, Why::NAME, When::Now);
+        }
+    }
+
+    fn unreadable(&mut self, node: Key, job: &ReadJob, errno: i32) {
+        self.index_flag(node, Flags::UNREADABLE, true);
+        self.reads.forget(node, &mut self.epochs);
+        self.fail(job.path(), ErrorAct::Read, errno);
+        // If it was readable before, the record of now must say that there is newer content.
+        if self.index.get(node).is_some_and(|n| !n.flags.has(Flags::PENDING)) {
+            self.mark_self(node, Why::ATTRIB, When::Now);
+        }
     }
 
     /// Asks for a node to be read again: what was said of its content did not become durable.
-    pub fn requeue(&mut self, _node: NodeId) {}
+    pub fn requeue(&mut self, node: NodeId) {
+        self.now = self.clock.monotonic();
+        let Some(key) = self.index.find(&node).filter(|key| !self.reads.is_wanted(*key)) else { return };
+        let Some(known) = self.index.get_mut(key).filter(|n| n.is_file) else { return };
+        known.flags.set(Flags::STALE, true);
+        known.flags.set(Flags::CONTENT, false);
+        let want = Want {
+            epoch: self.epochs.now(),
+            live: true,
+            size: known.size,
+            ctime: known.ctime(),
+            ready_at: self.now,
+            after: self.outbox.pushed(),
+        };
+        self.reads.want(key, want, self.now, &mut self.epochs);
+    }
 
     /// Sends a cookie through the kernel's queue. It is back ([`Engine::cookies_back`]) when every change
     /// before this call was looked at, its facts are in [`Engine::take`] (or were taken), and every read that
     /// it asked for came through [`Engine::read_done`]. Cuts every wait short.
     pub fn cookie(&mut self) -> io::Result<CookieId> {
-        Err(io::ErrorKind::Unsupported.into())
+        let Some(dir) = self.config.cookies.clone() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let id = self.epochs.send();
+        let sent = self.files.ripple(&dir, &hear::cookie_name(id));
+        sent.inspect_err(|_| self.epochs.unsend(id)).map(|()| id)
     }
 
     /// The cookies that are back since the last call.
     pub fn cookies_back(&mut self) -> Vec<CookieId> {
-        Vec::new()
+        self.epochs.back()
     }
 
     /// How it does. Walks the index: not for every step.
     pub fn status(&self) -> Status {
+        let roots = (0..self.roots.len()).map(|at| self.root_status(at)).collect();
         Status {
-            backend: "inotify",
-            roots: Vec::new(),
-            nodes: 0,
-            watches: 0,
-            dirty: 0,
-            reads: 0,
-            outbox: 0,
-            notices: Vec::new(),
+            backend: self.kernel.backend(),
+            roots,
+            nodes: self.index.len() as u64,
+            watches: self.index.watches() as u64,
+            dirty: self.dirty.len() as u64,
+            reads: self.reads.len() as u64,
+            outbox: self.outbox.len() as u64,
+            notices: self.notices.clone(),
+        }
+    }
+
+    fn root_status(&self, at: usize) -> RootStatus {
+        let root = &self.roots[at];
+        let (nodes, watches) = root.node.map_or((0, 0), |node| self.count_below(node));
+        let warning = match root.state {
+            RootState::Lost => root.why_lost.clone().map(|why| format!("the root is lost: {why}")),
+            _ if root.unwatched > 0 => Some(format!(
+                "the kernel grants no watch for {} directories (fs.inotify.max_user_watches): they are only \
+                 compared from time to time",
+                root.unwatched
+            )),
+            _ if root.remote => {
+                Some("a network file system: changes made by other machines go unseen".to_string())
+            }
+            _ => None,
+        };
+        RootStatus {
+            path: root.path.clone(),
+            state: root.state,
+            tier: root.tier,
+            file_system: root.file_system.clone(),
+            nodes,
+            watches,
+            gaps: root.gaps.clone(),
+            warning,
+        }
+    }
+
+    fn is_lost(&self, root: usize) -> bool {
+        self.roots[root].state == RootState::Lost
+    }
+}
+
+/// What can be said of the roots before anything starts.
+fn check_roots(config: &Config, files: &dyn Files) -> Result<Vec<Root>, StartError> {
+    if config.roots.is_empty() {
+        return Err(StartError::Roots("there is no directory to watch".into()));
+    }
+    let mut roots: Vec<Root> = Vec::new();
+    for path in &config.roots {
+        let refused = |source| StartError::Root { path: path.clone(), source };
+        let system = files.open_root(path).and_then(|dir| dir.file_system()).map_err(refused)?;
+        if system.class == FsClass::Pseudo {
+            return Err(StartError::Pseudo { path: path.clone(), fs: system.name });
+        }
+        if roots.iter().any(|root| root.path == *path) {
+            return Err(StartError::Roots(format!("{path} is given twice")));
+        }
+        let inside = |outer: &BytePath| outer != path && path.below(outer).is_some();
+        roots.push(Root::new(path.clone(), config.roots.iter().any(inside)));
+    }
+    Ok(roots)
+}
+
+impl Engine {
+    /// Puts a fact into the outbox.
+    fn emit(&mut self, event: FileEvent) {
+        let (path, from) = if self.config.paths { self.paths_of(&event) } else { (None, None) };
+        self.outbox.push(Fact { event, observed: self.clock.wall(), path, from });
+    }
+
+    fn emit_removed(&mut self, parent: Key, name: &[u8], node: NodeId) {
+        let Some(parent) = self.index.get(parent).map(|n| n.id) else { return };
+        if let Ok(name) = EdgeName::from_bytes(name) {
+            self.emit(FileEvent::Removed(Removed { parent, name, node }));
+        }
+    }
+
+    /// Reports what could not be looked at, once.
+    fn fail(&mut self, path: Vec<u8>, act: ErrorAct, errno: i32) {
+        if self.failures.is_news(&path, act, errno) {
+            self.emit(FileEvent::Error(vigie_model::files::Failure { path, act, errno }));
+        }
+    }
+
+    /// Remembers something for `status`, once.
+    fn notice(&mut self, text: String) {
+        if !self.notices.contains(&text) && self.notices.len() < crate::limits::NOTICES_MAX {
+            tracing::info!("{text}");
+            self.notices.push(text);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! [`RealFiles`] asks the system; `fakes` keeps files in memory.
 
 mod handle;
-mod mounts;
+mod kinds;
+pub mod mounts;
 mod real;
 mod xattrs;
 
@@ -91,6 +92,15 @@ impl Tier {
             Tier::Birth => "birth-time",
             Tier::Path => "path",
         }
+    }
+}
+
+/// What an identity rests on.
+pub(crate) fn tier(identity: &Identity) -> Tier {
+    match identity {
+        Identity::Handle(_) => Tier::Handle,
+        Identity::Birth(_) => Tier::Birth,
+        Identity::Path => Tier::Path,
     }
 }
 

@@ -1,34 +1,338 @@
-//! The file system of this machine.
+//! The file system of this machine. Everything goes by descriptors of directories; paths are walked with
+//! `openat2(2)`, which neither follows a symlink nor leaves the root.
 
-use super::{Dir, FileHandle, Files};
+use super::{Dir, FileHandle, Files, FsInfo, Identity, Kind, Listed, Place, Stat};
+use super::{handle, kinds, mounts, xattrs};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Statx, StatxFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::io;
-use vigie_model::BytePath;
+use std::sync::{Arc, Mutex, PoisonError};
+use vigie_model::{BytePath, FileTime, Xattr};
+
+/// Bytes of one `getdents64`: some thousand names.
+const LIST_BYTES: usize = 32 * 1024;
+
+/// Longest piece of a path in one system call, safely below `PATH_MAX`: deeper trees are walked in pieces.
+const WALK_BYTES: usize = 3_800;
+
+const DIR_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// The file system of this machine.
 #[derive(Debug, Default)]
-pub struct RealFiles {}
+pub struct RealFiles {
+    systems: Arc<Systems>,
+}
 
 impl RealFiles {
     /// Opens nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
+
+    fn dir(&self, fd: OwnedFd) -> io::Result<Box<dyn Dir>> {
+        let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;
+        let system = self.systems.of(fd.as_fd(), stat.dev)?;
+        Ok(Box::new(RealDir { fd, dev: stat.dev, system, systems: self.systems.clone() }))
+    }
 }
 
 impl Files for RealFiles {
-    fn open_root(&self, _path: &BytePath) -> io::Result<Box<dyn Dir>> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn open_root(&self, path: &BytePath) -> io::Result<Box<dyn Dir>> {
+        self.dir(rustix::fs::open(path.as_bytes(), DIR_FLAGS, Mode::empty())?)
     }
-    fn open_dir(&self, _root: &BytePath, _below: &[u8]) -> io::Result<Box<dyn Dir>> {
-        Err(io::ErrorKind::Unsupported.into())
+
+    fn open_dir(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn Dir>> {
+        let root = rustix::fs::open(root.as_bytes(), DIR_FLAGS, Mode::empty())?;
+        self.dir(walk(root, below, DIR_FLAGS | OFlags::NOFOLLOW)?)
     }
-    fn open_file(&self, _root: &BytePath, _below: &[u8]) -> io::Result<Box<dyn FileHandle>> {
-        Err(io::ErrorKind::Unsupported.into())
+
+    fn open_file(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn FileHandle>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let root = rustix::fs::open(root.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let above = root.try_clone()?;
+        // Only owners may read without touching the access time.
+        let fd = match walk(root, below, flags | OFlags::NOATIME) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => walk(above, below, flags)?,
+            other => other?,
+        };
+        let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;
+        if stat.kind != Kind::File {
+            return Err(Errno::INVAL.into());
+        }
+        let system = self.systems.of(fd.as_fd(), stat.dev)?;
+        Ok(Box::new(RealFile { fd, system }))
     }
-    fn ripple(&self, _dir: &BytePath, _name: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+
+    fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()> {
+        let dir = rustix::fs::open(dir.as_bytes(), DIR_FLAGS, Mode::empty())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        drop(rustix::fs::openat(&dir, name, flags, Mode::RUSR | Mode::WUSR)?);
+        Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
     }
+
     fn mount_points(&self) -> Vec<Vec<u8>> {
-        Vec::new()
+        mounts::mount_points(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
     }
+}
+
+/// Walks `below`, names alone, from an open directory.
+fn walk(from: OwnedFd, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let (mut at, mut rest) = (from, below);
+    while rest.len() > WALK_BYTES {
+        let Some(cut) = rest[..WALK_BYTES].iter().rposition(|b| *b == b'/') else {
+            return Err(Errno::NAMETOOLONG.into());
+        };
+        at = step(at.as_fd(), &rest[..cut], OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)?;
+        rest = &rest[cut + 1..];
+    }
+    step(at.as_fd(), if rest.is_empty() { b"." } else { rest }, flags)
+}
+
+fn step(dir: BorrowedFd<'_>, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve) {
+        // Some containers forbid the call, and answer either way.
+        Err(Errno::NOSYS | Errno::PERM) if flags.contains(OFlags::NOATIME) => Err(Errno::PERM.into()),
+        Err(Errno::NOSYS | Errno::PERM) => name_by_name(dir, below, flags),
+        // Something above was renamed during the walk: the caller looks again anyway.
+        Err(Errno::AGAIN) => Err(Errno::NOENT.into()),
+        other => Ok(other?),
+    }
+}
+
+/// What `openat2` does, without it.
+fn name_by_name(dir: BorrowedFd<'_>, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let mut names: Vec<&[u8]> = below.split(|b| *b == b'/').collect();
+    let last = names.pop().unwrap_or(b".");
+    let mut at = dir.try_clone_to_owned()?;
+    for name in names {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = rustix::fs::openat(&at, name, flags, Mode::empty())?;
+    }
+    Ok(rustix::fs::openat(&at, last, flags | OFlags::NOFOLLOW, Mode::empty())?)
+}
+
+/// The file systems met so far. Looked up once a directory; a device number alone would not do, since it may
+/// be given again after an unmount.
+#[derive(Debug, Default)]
+struct Systems {
+    known: Mutex<HashMap<(u64, u64), Arc<System>>>,
+}
+
+/// One mounted file system.
+#[derive(Debug)]
+struct System {
+    id: Vec<u8>,
+    info: FsInfo,
+    /// Flags with which it gives handles, if it does.
+    handles: Option<i32>,
+    fine_times: bool,
+}
+
+impl Systems {
+    fn of(&self, fd: BorrowedFd<'_>, dev: u64) -> io::Result<Arc<System>> {
+        let fsid = rustix::fs::fstatvfs(fd)?.f_fsid;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(system) = known.get(&(dev, fsid)) {
+            return Ok(system.clone());
+        }
+        let system = Arc::new(System::probe(fd, dev, fsid)?);
+        known.insert((dev, fsid), system.clone());
+        Ok(system)
+    }
+}
+
+impl System {
+    fn probe(fd: BorrowedFd<'_>, dev: u64, fsid: u64) -> io::Result<System> {
+        let magic = rustix::fs::fstatfs(fd)?.f_type as u32;
+        let info = kinds::info(magic);
+        let id = match (handle::fs_uuid(fd), fsid) {
+            (Some(uuid), _) => uuid,
+            (None, 0) => dev.to_le_bytes().to_vec(),
+            (None, fsid) => fsid.to_le_bytes().to_vec(),
+        };
+        let handles = [0, handle::HANDLE_FID].into_iter().find(|f| handle::handle(fd, c"", *f).is_ok());
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let fine_times = kinds::fine_times(&info.name, kinds::release(&release));
+        Ok(System { id, info, handles, fine_times })
+    }
+
+    fn identify(&self, dir: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<Identity> {
+        let with_id = |what: &[u8]| [&[self.id.len() as u8], &self.id[..], what].concat();
+        match self.handles.map(|flags| handle::handle(dir, name, flags)) {
+            Some(Ok(handle)) => return Ok(Identity::Handle(with_id(&handle))),
+            Some(Err(error)) if !matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EOVERFLOW)) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        Ok(match stat.btime {
+            Some(born) => {
+                let (ino, secs, nanos) =
+                    (stat.ino.to_le_bytes(), born.secs.to_le_bytes(), born.nanos.to_le_bytes());
+                Identity::Birth(with_id(&[&ino[..], &secs, &nanos].concat()))
+            }
+            None => Identity::Path,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct RealDir {
+    fd: OwnedFd,
+    dev: u64,
+    system: Arc<System>,
+    systems: Arc<Systems>,
+}
+
+impl RealDir {
+    /// A path that names an entry without a race, for calls that know no directory descriptor.
+    fn proc_path(&self, name: &[u8]) -> Vec<u8> {
+        [format!("/proc/self/fd/{}/", self.fd.as_raw_fd()).as_bytes(), name].concat()
+    }
+}
+
+impl Dir for RealDir {
+    fn place(&self) -> Place {
+        Place::Descriptor(self.fd.as_raw_fd())
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        stat_of(self.fd.as_fd(), c"", AtFlags::EMPTY_PATH)
+    }
+
+    fn identity(&self, stat: &Stat) -> io::Result<Identity> {
+        self.system.identify(self.fd.as_fd(), c"", stat)
+    }
+
+    fn list(&mut self, out: &mut Vec<Listed>) -> io::Result<bool> {
+        let mut buffer = Vec::with_capacity(LIST_BYTES);
+        let mut entries = RawDir::new(&self.fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                out.push(Listed { name: name.into(), ino: entry.ino() });
+            }
+            if entries.is_buffer_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn stat_entry(&self, name: &[u8]) -> io::Result<Stat> {
+        stat_of(self.fd.as_fd(), &c_name(name)?, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+    }
+
+    fn identify_entry(&self, name: &[u8], stat: &Stat) -> io::Result<Identity> {
+        let name = c_name(name)?;
+        if stat.dev == self.dev {
+            return self.system.identify(self.fd.as_fd(), &name, stat);
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mounted = rustix::fs::openat(&self.fd, &*name, flags, Mode::empty())?;
+        self.systems.of(mounted.as_fd(), stat.dev)?.identify(self.fd.as_fd(), &name, stat)
+    }
+
+    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+    }
+
+    fn xattrs(&self, name: &[u8]) -> io::Result<Vec<Xattr>> {
+        xattrs::read(&self.proc_path(name))
+    }
+
+    fn xattrs_self(&self) -> io::Result<Vec<Xattr>> {
+        xattrs::read(&self.proc_path(b"."))
+    }
+
+    fn read_small(&self, name: &[u8], max: usize) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
+        let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;
+        if stat.kind != Kind::File {
+            return Err(Errno::INVAL.into());
+        }
+        let mut bytes = Vec::new();
+        let room = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+        io::Read::read_to_end(&mut io::Read::take(std::fs::File::from(fd), room), &mut bytes)?;
+        if bytes.len() > max { Err(Errno::FBIG.into()) } else { Ok(bytes) }
+    }
+
+    fn file_system(&self) -> io::Result<FsInfo> {
+        Ok(self.system.info.clone())
+    }
+}
+
+#[derive(Debug)]
+struct RealFile {
+    fd: OwnedFd,
+    system: Arc<System>,
+}
+
+impl FileHandle for RealFile {
+    fn stat(&self) -> io::Result<Stat> {
+        stat_of(self.fd.as_fd(), c"", AtFlags::EMPTY_PATH)
+    }
+
+    fn identity(&self, stat: &Stat) -> io::Result<Identity> {
+        self.system.identify(self.fd.as_fd(), c"", stat)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::pread(&self.fd, &mut *buffer, offset))?)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
+            Ok(at) => Ok(Some(at)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(_) => Ok(Some(offset)),
+        }
+    }
+
+    fn fine_times(&self) -> bool {
+        self.system.fine_times
+    }
+}
+
+fn c_name(name: &[u8]) -> io::Result<CString> {
+    CString::new(name).map_err(|_| Errno::INVAL.into())
+}
+
+fn stat_of(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> io::Result<Stat> {
+    let x = rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    let time = |t: rustix::fs::StatxTimestamp| FileTime { secs: t.tv_sec, nanos: t.tv_nsec };
+    let born = x.stx_mask & StatxFlags::BTIME.bits() != 0;
+    Ok(Stat {
+        kind: kind_of(&x)?,
+        mode: u32::from(x.stx_mode) & 0o7777,
+        uid: x.stx_uid,
+        gid: x.stx_gid,
+        size: x.stx_size,
+        mtime: time(x.stx_mtime),
+        ctime: time(x.stx_ctime),
+        btime: born.then(|| time(x.stx_btime)),
+        dev: rustix::fs::makedev(x.stx_dev_major, x.stx_dev_minor),
+        ino: x.stx_ino,
+        rdev: (x.stx_rdev_major, x.stx_rdev_minor),
+    })
+}
+
+fn kind_of(x: &Statx) -> io::Result<Kind> {
+    Ok(match FileType::from_raw_mode(x.stx_mode.into()) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Dir,
+        FileType::Symlink => Kind::Symlink,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice => Kind::CharDevice,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::Unknown => return Err(Errno::INVAL.into()),
+    })
 }

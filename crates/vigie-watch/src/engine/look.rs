@@ -1,0 +1,447 @@
+//! Looking at a name and stating the difference. Whatever an event said, only this decides.
+
+use super::dirty::{Due, Spot, When, Why};
+use super::index::{Flags, Key};
+use super::reads::Want;
+use super::{Engine, OpenError, is_gone};
+use crate::files::{Dir, Kind, Stat};
+use crate::limits::{AFTER_CREATE, ANNOUNCE_AFTER, LOOK_TRIES, MOVE_HOLD, WRITE_QUIET};
+use crate::rules::RULES_FILE;
+use std::io;
+use std::time::Duration;
+use vigie_model::files::{Created, Linked, MetadataChanged, Renamed};
+use vigie_model::{EdgeName, ErrorAct, FileEvent, Metadata, Name, NodeId};
+
+/// What a look found under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing, or nothing that is recorded.
+    Nothing,
+    /// What was there before, or a known node that is new here.
+    Known(Key),
+    /// A node that was not known.
+    New(Key),
+}
+
+/// A node that lost its last name to another: it may turn up under a new one, as in an exchange.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    pub(super) node: Key,
+    pub(super) due: Duration,
+    pub(super) epoch: super::epochs::Epoch,
+    from: (NodeId, Box<[u8]>),
+}
+
+/// First wait before a name is looked at again whose directory was not where it should be.
+const AGAIN: Duration = Duration::from_millis(2);
+
+impl Engine {
+    pub(super) fn look(&mut self, due: Due) {
+        let Spot { dir, name } = &*due.spot;
+        if self.index.get(*dir).is_none() {
+            return;
+        }
+        if name.is_empty() {
+            return self.look_at_itself(*dir, due.why);
+        }
+        match self.open(*dir) {
+            Ok(handle) => {
+                self.examine(*dir, &*handle, name, due.why);
+                self.keep(*dir, handle);
+                if &**name == RULES_FILE && !due.why.has(Why::ANNOUNCE) && self.index.get(*dir).is_some() {
+                    self.push_live(*dir, true);
+                }
+            }
+            Err(OpenError::NotThere) => self.look_again(&due),
+            Err(OpenError::Refused(error)) => {
+                let path = self.path_of_entry(*dir, name);
+                self.fail(path, ErrorAct::Stat, error.raw_os_error().unwrap_or(libc::EIO));
+            }
+        }
+    }
+
+    /// The directory of a name is not where it is believed to be: it moved, and its own event is on the way,
+    /// or its root is gone.
+    fn look_again(&mut self, due: &Due) {
+        let dir = due.spot.dir;
+        let Some(at) = self.root_of(dir) else { return };
+        if self.is_lost(at) {
+            return;
+        }
+        if due.tries < LOOK_TRIES {
+            self.mark_self(dir, Why::NAME, When::Now);
+            let when = When::At(self.now + AGAIN * (1 << due.tries));
+            self.mark_tries((*due.spot).clone(), due.why, when, due.tries + 1);
+        } else {
+            tracing::debug!(root = %self.roots[at].path, "a directory cannot be found: comparing its root");
+            self.check_roots = true;
+            self.schedule_root(at);
+        }
+    }
+
+    /// A root's own times, mode and attributes.
+    fn look_at_itself(&mut self, dir: Key, why: Why) {
+        if why.has(Why::DELETED) {
+            // It was emptied first, though its path may be gone too soon to see that name by name.
+            return self.remove_below(dir);
+        }
+        match self.open(dir) {
+            Ok(handle) => {
+                if let Ok(stat) = handle.stat() {
+                    self.compare_dir(dir, &*handle, &stat);
+                    self.retry_listing(dir, why);
+                }
+                self.keep(dir, handle);
+            }
+            Err(_) => self.check_roots = true,
+        }
+    }
+
+    /// Looks at one name of an open directory.
+    pub(super) fn examine(&mut self, dir: Key, handle: &dyn Dir, name: &[u8], why: Why) -> Seen {
+        let found = handle.stat_entry(name).and_then(|stat| {
+            let identity = handle.identify_entry(name, &stat)?;
+            Ok((stat, self.ids.of(&identity, || self.path_of_entry(dir, name))))
+        });
+        let (stat, id) = match found {
+            Ok(found) => found,
+            Err(error) if is_gone(&error) => {
+                self.remove_name(dir, name);
+                return Seen::Nothing;
+            }
+            Err(error) => {
+                let path = self.path_of_entry(dir, name);
+                self.fail(path, ErrorAct::Stat, error.raw_os_error().unwrap_or(libc::EIO));
+                // It is there, whatever it is.
+                self.index.confirm(dir, name);
+                return Seen::Nothing;
+            }
+        };
+        if self.failures.any() {
+            let path = self.path_of_entry(dir, name);
+            self.failures.clear(&path, ErrorAct::Stat);
+        }
+        if Name::new(name).is_err() || self.is_left_out(dir, handle, name, &stat) {
+            self.remove_name(dir, name);
+            return Seen::Nothing;
+        }
+        let here = Here { dir, handle, name, stat: &stat, why };
+        match self.index.child(dir, name) {
+            Some(node) if self.index.get(node).is_some_and(|n| n.id == id) => {
+                self.index.confirm(dir, name);
+                self.compare(node, &here);
+                Seen::Known(node)
+            }
+            old => self.arrival(&here, id, old),
+        }
+    }
+
+    // === names ===
+
+    /// Another node than before is under this name.
+    fn arrival(&mut self, here: &Here<'_>, id: NodeId, old: Option<Key>) -> Seen {
+        let Some(node) = self.index.find(&id) else {
+            let meta = match self.metadata(here) {
+                Ok(meta) => meta,
+                Err(_) => {
+                    self.remove_name(here.dir, here.name);
+                    return Seen::Nothing;
+                }
+            };
+            self.detach(here, old);
+            return Seen::New(self.create(here, id, meta));
+        };
+        let source = self.source_of(node, id);
+        let is_dir = self.index.get(node).is_some_and(|n| n.is_dir());
+        if is_dir && (matches!(source, Source::StillThere) || self.is_root_node(node)) {
+            return self.second_place(here, node);
+        }
+        if is_dir && self.index.is_below(here.dir, node) {
+            // The way here goes through the node itself: what is known of it is older than what is seen.
+            tracing::debug!("a directory was seen below itself: comparing its root");
+            if let Some(at) = self.root_of(here.dir) {
+                self.schedule_root(at);
+            }
+            return Seen::Nothing;
+        }
+        self.detach(here, old);
+        self.index_take(node, &source);
+        self.index.link(here.dir, here.name, node);
+        self.say_arrival(here, id, source);
+        self.compare(node, here);
+        Seen::Known(node)
+    }
+
+    /// Where a known node was before, by looking whether its names still lead to it.
+    fn source_of(&mut self, node: Key, id: NodeId) -> Source {
+        let names = self.index.names(node);
+        if names.is_empty() {
+            return match self.orphans.iter().find(|o| o.node == node) {
+                Some(orphan) => Source::Orphan(orphan.from.clone()),
+                None => Source::Nowhere,
+            };
+        }
+        for (parent, name) in names {
+            if !self.leads_to(parent, &name, id) {
+                return Source::Moved(parent, name);
+            }
+        }
+        Source::StillThere
+    }
+
+    /// Whether a name leads to a node at this moment.
+    fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> bool {
+        let Ok(handle) = self.open(dir) else { return false };
+        let found = handle.stat_entry(name).and_then(|stat| handle.identify_entry(name, &stat));
+        let leads =
+            found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
+        self.keep(dir, handle);
+        leads
+    }
+
+    fn index_take(&mut self, node: Key, source: &Source) {
+        match source {
+            Source::Moved(parent, name) => {
+                self.index.unlink(*parent, name);
+            }
+            Source::Orphan(_) => self.forget_orphan(node),
+            Source::StillThere | Source::Nowhere => {}
+        }
+    }
+
+    fn say_arrival(&mut self, here: &Here<'_>, id: NodeId, source: Source) {
+        let (Some(parent), Ok(name)) = (self.index.get(here.dir).map(|n| n.id), Name::new(here.name)) else {
+            return;
+        };
+        let from = match source {
+            Source::Moved(parent, name) => self.index.get(parent).map(|n| (n.id, name)),
+            Source::Orphan(from) => Some(from),
+            Source::StillThere | Source::Nowhere => None,
+        };
+        match from.and_then(|(parent, name)| Some((parent, Name::new(name).ok()?))) {
+            Some((from_parent, from_name)) => self.emit(FileEvent::Renamed(Renamed {
+                from_parent,
+                from_name,
+                to_parent: parent,
+                to_name: name,
+                node: id,
+            })),
+            None => self.emit(FileEvent::Linked(Linked { parent, name, node: id })),
+        }
+    }
+
+    /// A directory that is at another place already: a bind mount, or a root of its own. Once is enough.
+    fn second_place(&mut self, here: &Here<'_>, node: Key) -> Seen {
+        let first = self.path_of(node).unwrap_or_default();
+        let second = self.path_of_entry(here.dir, here.name);
+        let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+        self.notice(format!("{} is {} once more, and is left out", show(&second), show(&first)));
+        self.remove_name(here.dir, here.name);
+        Seen::Nothing
+    }
+
+    /// Takes a name from the node that bore it, in favour of another. The record about the other says it.
+    fn detach(&mut self, here: &Here<'_>, old: Option<Key>) {
+        let Some(old) = old else { return };
+        self.index.unlink(here.dir, here.name);
+        if self.index.has_name(old) || self.is_root_node(old) {
+            return;
+        }
+        let Some(parent) = self.index.get(here.dir).map(|n| n.id) else { return };
+        self.epochs.begin(self.epoch);
+        self.orphans.push_back(Orphan {
+            node: old,
+            due: self.now + MOVE_HOLD,
+            epoch: self.epoch,
+            from: (parent, here.name.into()),
+        });
+    }
+
+    pub(super) fn forget_orphan(&mut self, node: Key) {
+        if let Some(at) = self.orphans.iter().position(|o| o.node == node)
+            && let Some(orphan) = self.orphans.remove(at)
+        {
+            self.epochs.end(orphan.epoch);
+        }
+    }
+
+    /// Gives up the orphans that did not turn up anywhere.
+    pub(super) fn expire_orphans(&mut self, hurried: bool) {
+        if self.is_scanning() || self.dirty.next_due().is_some_and(|due| due <= self.now) {
+            return;
+        }
+        while let Some(orphan) = self.orphans.pop_front_if(|o| hurried || o.due <= self.now) {
+            self.epoch = orphan.epoch;
+            self.remove_below(orphan.node);
+            self.drop_node(orphan.node);
+            self.epochs.end(orphan.epoch);
+        }
+    }
+
+    fn create(&mut self, here: &Here<'_>, id: NodeId, meta: Metadata) -> Key {
+        let node = self.index.insert(id, here.stat.kind);
+        self.index.link(here.dir, here.name, node);
+        self.fill(node, &meta);
+        let pending = here.stat.kind == Kind::File;
+        if let (Some(parent), Ok(name)) = (self.index.get(here.dir).map(|n| n.id), Name::new(here.name)) {
+            let name = EdgeName::Entry(name);
+            self.emit(FileEvent::Created(Created { parent, name, node: id, meta, pending }));
+        }
+        if pending {
+            self.index_flag(node, Flags::PENDING, true);
+            self.want(node, here.stat, here.why, first_read(here, self.now));
+        } else if here.stat.kind == Kind::Dir && !here.why.has(Why::SCAN) {
+            self.push_live(node, false);
+        }
+        node
+    }
+
+    // === metadata and content ===
+
+    /// States what changed of a node that is where it was.
+    fn compare(&mut self, node: Key, here: &Here<'_>) {
+        let Here { stat, why, .. } = *here;
+        let Some(known) = self.index.get(node) else { return };
+        let (same_ctime, is_file) = (known.ctime() == stat.ctime, stat.kind == Kind::File);
+        let stale = is_file && self.is_stale(node, stat, why);
+        let announce = why.has(Why::ANNOUNCE) && self.reads.is_wanted(node);
+        if same_ctime && !stale && !announce && !why.has(Why::ATTRIB) {
+            return;
+        }
+        if !same_ctime || announce || why.has(Why::ATTRIB) {
+            let Ok(meta) = self.metadata(here) else { return };
+            self.compare_metadata(node, meta, stale, announce);
+        }
+        if stale {
+            self.want(node, stat, why, self.now);
+        }
+        if stat.kind == Kind::Dir {
+            self.retry_listing(node, why);
+        }
+    }
+
+    /// Whether the content recorded may not be the one on the disk.
+    fn is_stale(&self, node: Key, stat: &Stat, why: Why) -> bool {
+        let Some(known) = self.index.get(node) else { return false };
+        let (flags, new_ctime) = (known.flags, known.ctime() != stat.ctime);
+        if known.size != stat.size || known.mtime() != stat.mtime || self.reads.is_parked(node) {
+            return true;
+        }
+        if why.has(Why::WRITTEN) || why.has(Why::CLOSED) {
+            return new_ctime || flags.has(Flags::RACY);
+        }
+        if why.has(Why::SCAN) {
+            let known =
+                [Flags::PENDING, Flags::STALE, Flags::RACY, Flags::TORN].iter().all(|f| !flags.has(*f));
+            return new_ctime || ((!known || !flags.has(Flags::CONTENT)) && !self.reads.is_wanted(node));
+        }
+        why.has(Why::ATTRIB) && flags.has(Flags::UNREADABLE)
+    }
+
+    /// Records metadata that changed, or that content is to come.
+    fn compare_metadata(&mut self, node: Key, meta: Metadata, stale: bool, announce: bool) {
+        let hash = self.hash(&meta);
+        let wanted = self.reads.is_wanted(node);
+        let Some(known) = self.index.get(node) else { return };
+        let times = !known.is_file && (known.mtime() != meta.mtime || known.size != meta.size);
+        let changed = u32::from(known.mode) != meta.mode || known.hash != hash || times;
+        let pending = known.is_file && (stale || wanted || known.flags.has(Flags::PENDING));
+        let announce = announce && !known.flags.has(Flags::PENDING);
+        if !changed && !announce {
+            return;
+        }
+        let id = known.id;
+        self.fill(node, &meta);
+        self.index_flag(node, Flags::PENDING, pending);
+        self.emit(FileEvent::Metadata(MetadataChanged { node: id, meta, pending }));
+    }
+
+    /// Has a file read.
+    pub(super) fn want(&mut self, node: Key, stat: &Stat, why: Why, ready_at: Duration) {
+        self.index_flag(node, Flags::STALE, true);
+        let want = Want {
+            epoch: self.epoch,
+            live: why.is_live(),
+            size: stat.size,
+            ctime: stat.ctime,
+            ready_at: if self.epochs.hurried() { self.now } else { ready_at },
+            after: self.outbox.pushed(),
+        };
+        let news = self.reads.want(node, want, self.now, &mut self.epochs);
+        let announced = self.index.get(node).is_none_or(|n| n.flags.has(Flags::PENDING));
+        if news && !announced {
+            self.announcements.push_back((self.now + ANNOUNCE_AFTER, node));
+        }
+    }
+
+    /// Says of files that could not be read for a while that newer content exists.
+    pub(super) fn announce(&mut self) {
+        while let Some((_, node)) = self.announcements.pop_front_if(|(due, _)| *due <= self.now) {
+            let silent = self.index.get(node).is_some_and(|n| !n.flags.has(Flags::PENDING));
+            if silent && self.reads.is_wanted(node) {
+                self.epoch = self.epochs.now();
+                self.mark_self(node, Why::ANNOUNCE, When::Now);
+            }
+        }
+    }
+
+    /// A directory itself, seen through its handle.
+    pub(super) fn compare_dir(&mut self, dir: Key, handle: &dyn Dir, stat: &Stat) {
+        if self.index.get(dir).is_some_and(|known| known.ctime() == stat.ctime) {
+            return;
+        }
+        let Some(path) = self.path_of(dir) else { return };
+        if let Ok(meta) = self.metadata_of(stat, &path, || Ok(Vec::new()), || handle.xattrs_self()) {
+            self.compare_metadata(dir, meta, false, false);
+        }
+    }
+
+    /// A directory that could not be listed may be listed now that its mode changed.
+    fn retry_listing(&mut self, dir: Key, why: Why) {
+        let refused = self.index.get(dir).is_some_and(|n| n.flags.has(Flags::UNLISTED));
+        if refused && why.has(Why::ATTRIB) {
+            self.push_live(dir, true);
+        }
+    }
+
+    fn metadata(&mut self, here: &Here<'_>) -> io::Result<Metadata> {
+        let Here { dir, handle, name, stat, .. } = *here;
+        let path = self.path_of_entry(dir, name);
+        self.metadata_of(stat, &path, || handle.read_link(name), || handle.xattrs(name))
+    }
+}
+
+/// A name of an open directory, and what is there.
+struct Here<'a> {
+    dir: Key,
+    handle: &'a dyn Dir,
+    name: &'a [u8],
+    stat: &'a Stat,
+    why: Why,
+}
+
+/// Where a known node that turns up under a new name comes from.
+#[derive(Debug)]
+enum Source {
+    /// This name does not lead to it any more.
+    Moved(Key, Box<[u8]>),
+    /// It lost its last name to another node, as in an exchange.
+    Orphan((NodeId, Box<[u8]>)),
+    /// All its names still lead to it.
+    StillThere,
+    /// It had no name: only roots do, and they are dealt with before.
+    Nowhere,
+}
+
+/// When a new file is read first: a file that was just created is about to be written to.
+fn first_read(here: &Here<'_>, now: Duration) -> Duration {
+    if here.why.has(Why::SCAN) || here.why.has(Why::CLOSED) {
+        now
+    } else if here.why.has(Why::WRITTEN) {
+        now + WRITE_QUIET
+    } else if here.stat.size == 0 {
+        now + AFTER_CREATE
+    } else {
+        now
+    }
+}
