@@ -21,13 +21,20 @@ pub const PIECE_BYTES: usize = 64 * 1024;
 /// Records read from the journal at a time: few enough to stop soon when the client has gone.
 pub const RECORDS_PER_READ: usize = 512;
 
-/// Entries of a directory read at a time.
-pub const CHILDREN_PER_READ: usize = 1024;
+/// Entries of a directory read at a time; so many wait for each level of a tree that is walked.
+pub const CHILDREN_PER_READ: usize = 256;
 
 /// Directories whose path is remembered while a journal is walked.
 pub const PATHS_REMEMBERED_MAX: usize = 16 * 1024;
 
-/// Gaps named in one answer; more than that are counted by the first of them only.
+/// Nodes without a name whose last path is remembered while a journal is walked: a content can come in
+/// after its file was removed.
+pub const LOST_PATHS_MAX: usize = 4096;
+
+/// Names of one node that are looked at to find it below a path.
+pub const NAMES_LOOKED_AT_MAX: usize = 256;
+
+/// Gaps named in one answer: they travel in a header, which clients bound.
 pub const GAPS_NAMED_MAX: usize = 16;
 
 /// Directories below directories that a recursive listing or a tree follows. The kernel lets trees be

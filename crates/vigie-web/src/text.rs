@@ -18,6 +18,11 @@ fn stamp(nanos: i128) -> Option<String> {
     Timestamp::from_nanosecond(nanos).ok().map(|t| format!("{t:.9}"))
 }
 
+/// Permission bits in octal, as `chmod(1)` takes them: `0755`.
+pub fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
 /// Bytes as JSON wants them: readable text, and base64 beside it when the text is not all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {

@@ -1,1 +1,41 @@
-fn main() {}
+//! The program: command line, configuration and wiring. Everything else is a library below.
+//!
+//! In reading order:
+//! [`cli`] the whole command line at a glance ·
+//! [`commands`] one file for each command: its arguments, whose comments are the help, and `run` ·
+//! [`context`] what every command is given ·
+//! [`location`] `MACHINE:PATH` · [`instant`] `T` · [`places`] default directories and sockets ·
+//! [`output`] what is printed, for people and for scripts ·
+//! [`restoring`] between the hub's stream and the disk ·
+//! [`service`] hub and agent as parts of a process that stays ·
+//! [`failure`] errors at the edge: kind, exit code, hint ·
+//! [`logging`] and [`signals`].
+
+mod cli;
+mod commands;
+mod context;
+mod failure;
+mod instant;
+mod location;
+mod logging;
+mod output;
+mod places;
+mod restoring;
+mod service;
+mod signals;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    logging::start(cli.global.verbose, cli.command.is_service());
+    let json = cli.global.json;
+    match cli.run() {
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
+        Err(failure) => {
+            failure.print(json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -101,6 +101,11 @@ impl<T: DeserializeOwned> Lines<T> {
         })
     }
 
+    /// Whether another line has come already, so that [`Lines::next_raw`] would not wait.
+    pub fn has_next_line(&self) -> bool {
+        self.buffer.contains(&b'\n')
+    }
+
     async fn line(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             let end = self.buffer[self.searched..].iter().position(|b| *b == b'\n');

@@ -88,10 +88,8 @@ pub enum VerifyLine {
     Progress(VerifyProgress),
     /// A block that is missing or does not match its digest.
     DamagedBlock(DamagedBlock),
-    /// A file whose content holds such a block.
-    DamagedFile(DamagedFile),
-    /// Something wrong with the journal, in words.
-    Journal(String),
+    /// A place of the journal that cannot be read.
+    DamagedPlace(DamagedPlace),
     /// The end.
     Result(VerifyResult),
 }
@@ -106,8 +104,6 @@ pub struct VerifyProgress {
     pub blocks_total: u64,
     /// Stored bytes that were re-read.
     pub bytes: u64,
-    /// Stored bytes there are; 0 when not known yet.
-    pub bytes_total: u64,
 }
 
 /// A block that cannot be given.
@@ -115,11 +111,26 @@ pub struct VerifyProgress {
 pub struct DamagedBlock {
     /// Its name.
     pub digest: String,
-    /// File of the store it should be in.
-    pub pack: String,
+    /// Number of the pack it should be in.
+    pub pack: u32,
     /// Where in that file, in bytes.
     pub offset: u64,
     /// What is wrong with it, in words.
+    pub why: String,
+    /// Files whose present or past content needs it; the first of them when there are many.
+    pub files: Vec<DamagedFile>,
+    /// How many files need it in all.
+    pub files_total: u64,
+}
+
+/// A place of a file of the store that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedPlace {
+    /// The file, below the store's directory.
+    pub file: String,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// What is wrong, in words.
     pub why: String,
 }
 
@@ -133,8 +144,6 @@ pub struct DamagedFile {
     /// Its exact bytes in base64, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
-    /// The record whose content is damaged.
-    pub seq: u64,
 }
 
 /// What a verification found.
@@ -145,17 +154,17 @@ pub struct VerifyResult {
     pub blocks: u64,
     /// Stored bytes that were re-read.
     pub bytes: u64,
+    /// Records that were re-read.
+    pub records: u64,
     /// Blocks that are missing or do not match their digest.
     pub damaged_blocks: u64,
-    /// Files whose content holds such a block.
-    pub damaged_files: u64,
-    /// Problems of the journal.
-    pub journal_problems: u64,
+    /// Places of the journal that cannot be read.
+    pub damaged_places: u64,
 }
 
 impl VerifyResult {
     /// Whether everything is as it was stored.
     pub fn is_sound(&self) -> bool {
-        self.damaged_blocks == 0 && self.damaged_files == 0 && self.journal_problems == 0
+        self.damaged_blocks == 0 && self.damaged_places == 0
     }
 }

@@ -12,8 +12,9 @@ pub enum ErrorKind {
     Forbidden,
     /// No such machine, path or address of the API.
     NotFound,
-    /// The instant lies before the first record: what was there then is unknown.
-    BeforeFirst,
+    /// It cannot be known: the instant lies before the first record, or nothing is recorded there and
+    /// changes may be missing.
+    Inconclusive,
     /// A directory where a file is needed, a file that never had content, and the like.
     WrongType,
     /// A block is missing or does not match its digest.
@@ -36,7 +37,7 @@ impl ErrorKind {
             ErrorKind::Usage => 400,
             ErrorKind::Forbidden => 403,
             ErrorKind::NotFound => 404,
-            ErrorKind::BeforeFirst | ErrorKind::WrongType => 409,
+            ErrorKind::Inconclusive | ErrorKind::WrongType => 409,
             ErrorKind::Unavailable => 503,
             ErrorKind::Unsupported => 501,
             ErrorKind::Damaged | ErrorKind::Internal | ErrorKind::Unknown => 500,
@@ -84,9 +85,9 @@ mod tests {
 
     #[test]
     fn the_shape_is_the_documented_one() {
-        let body = ErrorBody { error: ApiError::new(ErrorKind::BeforeFirst, "too early").hint("ask later") };
+        let body = ErrorBody { error: ApiError::new(ErrorKind::Inconclusive, "too early").hint("ask later") };
         let json = serde_json::to_string(&body).unwrap();
-        assert_eq!(json, r#"{"error":{"kind":"before-first","message":"too early","hint":"ask later"}}"#);
+        assert_eq!(json, r#"{"error":{"kind":"inconclusive","message":"too early","hint":"ask later"}}"#);
         let newer = r#"{"error":{"kind":"tea-time","message":"no","more":1}}"#;
         assert_eq!(serde_json::from_str::<ErrorBody>(newer).unwrap().error.kind, ErrorKind::Unknown);
     }

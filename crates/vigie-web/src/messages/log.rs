@@ -42,17 +42,22 @@ impl LogQuery {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LogLine {
-    /// Place in the journal, written `#n`.
+    /// Place in the journal, written `#n`; absent, like the next fields, of a change that no hub knows.
+    #[serde(skip_serializing_if = "is_zero")]
     pub seq: u64,
     /// Opaque: `after=CURSOR` goes on behind this record.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub cursor: String,
     /// When the machine observed it, by its own clock; RFC 3339 with nanoseconds.
     pub observed: String,
     /// When the hub got it, by the hub's clock; never goes back.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub received: String,
     /// Name of the machine, or its id when it has no name.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub machine: String,
     /// Id of the machine, in hexadecimal.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub machine_id: String,
     /// Absolute path of the root.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,10 +122,17 @@ pub struct LogLine {
     /// `enrolled`: the name that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// `enrolled`: id of the machine that bears it from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolled_id: Option<String>,
     /// Kinds this program does not know: version of the payload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u16>,
     /// Kinds this program does not know: the payload in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_b64: Option<String>,
+}
+
+fn is_zero(seq: &u64) -> bool {
+    *seq == 0
 }

@@ -7,8 +7,8 @@ mod log;
 mod tree;
 
 pub use control::{
-    DamagedBlock, DamagedFile, FlushOutcome, FlushReport, FlushRequest, InviteRequest, Invited, MachineFlush,
-    VerifyLine, VerifyProgress, VerifyResult,
+    DamagedBlock, DamagedFile, DamagedPlace, FlushOutcome, FlushReport, FlushRequest, InviteRequest, Invited,
+    MachineFlush, VerifyLine, VerifyProgress, VerifyResult,
 };
 pub use error::{ApiError, ErrorBody, ErrorKind};
 pub use log::{LogLine, LogQuery};

@@ -1,5 +1,6 @@
 //! `status`, `flush` and `invite`.
 
+use super::at::blocking;
 use super::reply::Refused;
 use super::sides::InviteRefused;
 use super::{AgentState, HubState};
@@ -16,11 +17,11 @@ const FLUSH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 pub(super) async fn hub_status(State(state): State<HubState>) -> Json<serde_json::Value> {
-    Json(part("hub", state.hub.status()))
+    Json(part("hub", state.hub.status().await))
 }
 
 pub(super) async fn agent_status(State(state): State<AgentState>) -> Json<serde_json::Value> {
-    Json(part("agent", state.agent.status()))
+    Json(part("agent", state.agent.status().await))
 }
 
 /// Says which part of Vigie speaks, in the first field.
@@ -43,8 +44,11 @@ pub(super) async fn hub_flush(
     let request = read(body)?;
     let machine = match &request.machine {
         Some(name) => Some(
-            vigie_model::MachineId::from_hex(name)
-                .ok_or_else(|| ApiError::new(ErrorKind::NotFound, name.clone()))?,
+            blocking({
+                let (store, name) = (state.hub.store().clone(), name.clone());
+                move || super::at::machine(&store, &name)
+            })
+            .await?,
         ),
         None => None,
     };
@@ -74,10 +78,13 @@ pub(super) async fn invite(
         let error = ApiError::new(ErrorKind::Usage, "an invitation cannot be valid for that long");
         return Err(error.hint(format!("at least a second, at most {days} days")).into());
     }
-    let token = state.hub.invite(&request.name, valid).map_err(|refused| match refused {
-        InviteRefused::Name(why) => ApiError::new(ErrorKind::Usage, why),
-        InviteRefused::Failed(why) => ApiError::new(ErrorKind::Internal, why),
-    })?;
+    let token = blocking(move || {
+        state.hub.invite(&request.name, valid).map_err(|refused| match refused {
+            InviteRefused::Name(why) => ApiError::new(ErrorKind::Usage, why),
+            InviteRefused::Failed(why) => ApiError::new(ErrorKind::Internal, why),
+        })
+    })
+    .await?;
     Ok(Json(Invited { token }))
 }
 

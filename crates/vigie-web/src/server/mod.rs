@@ -5,14 +5,22 @@
 //! answers that are under way finish first.
 
 mod accept;
+mod at;
+mod cat;
 mod control;
 mod guard;
+mod log;
+mod ls;
 mod reply;
 mod sides;
 mod socket;
+mod tree;
+mod verify;
+mod walk;
 
 pub use sides::{AgentSide, HubSide, InviteRefused};
 pub use socket::{ListenError, ShortPath};
+pub use verify::verify_store;
 
 use crate::limits::REQUEST_BYTES_MAX;
 use crate::messages::{ApiError, ErrorKind, PREFIX};
@@ -26,6 +34,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +57,8 @@ struct HubState {
     hub: Arc<dyn HubSide>,
     /// Streams that would never end by themselves end with this.
     stop: CancellationToken,
+    /// One verification at a time: it reads the whole disk.
+    verifying: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -82,10 +93,15 @@ impl Running {
 /// Serves a hub's API.
 pub async fn serve_hub(listen: &Listen, hub: Arc<dyn HubSide>) -> Result<Running, ListenError> {
     let stop = CancellationToken::new();
-    let state = HubState { hub, stop: stop.clone() };
+    let state = HubState { hub, stop: stop.clone(), verifying: Arc::new(Semaphore::new(1)) };
     let router = Router::new()
         .route("/status", get(control::hub_status))
+        .route("/log", get(log::log))
+        .route("/ls", get(ls::ls))
+        .route("/cat", get(cat::cat))
+        .route("/tree", get(tree::tree))
         .route("/flush", post(control::hub_flush))
+        .route("/verify", post(verify::verify))
         .route("/invite", post(control::invite))
         .with_state(state);
     serve(listen, router, ErrorKind::NotFound, stop).await

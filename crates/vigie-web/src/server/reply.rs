@@ -9,7 +9,6 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::io;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// A refusal as a handler returns it.
@@ -56,7 +55,7 @@ pub(super) struct BodyWriter {
 /// A body and its writing end.
 pub(super) fn streamed(content_type: &'static str) -> (BodyWriter, Response) {
     let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-    let stream = ReceiverStream::new(receiver).map(|piece| piece);
+    let stream = ReceiverStream::new(receiver);
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     (BodyWriter { pieces, buffer: Vec::new() }, response)
@@ -66,7 +65,7 @@ pub(super) fn streamed(content_type: &'static str) -> (BodyWriter, Response) {
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
 impl BodyWriter {
-    /// Puts one JSON line into the buffer; [`BodyWriter::push`] or a full buffer sends it.
+    /// Puts one JSON line into the buffer.
     pub(super) fn line<T: Serialize>(&mut self, line: &T) -> Result<(), Gone> {
         // Only a map with keys that are not text could fail, and no answer has one.
         serde_json::to_writer(&mut self.buffer, line).map_err(|_| Gone)?;
@@ -79,41 +78,38 @@ impl BodyWriter {
         self.buffer.len() >= PIECE_BYTES
     }
 
-    /// Sends what is buffered, from a blocking thread.
-    pub(super) fn push(&mut self) -> Result<(), Gone> {
-        match self.take() {
-            Some(piece) => self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone),
-            None => self.alive(),
-        }
-    }
-
-    /// Sends what is buffered, from a task.
-    pub(super) async fn push_async(&mut self) -> Result<(), Gone> {
+    /// Sends what is buffered.
+    pub(super) async fn push(&mut self) -> Result<(), Gone> {
         match self.take() {
             Some(piece) => self.pieces.send(Ok(piece)).await.map_err(|_| Gone),
             None => self.alive(),
         }
     }
 
-    /// Sends a piece as it is, from a blocking thread.
-    pub(super) fn piece(&mut self, piece: Bytes) -> Result<(), Gone> {
-        self.push()?;
-        self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone)
-    }
-
-    /// Ends a stream of lines with the reason why it had to stop.
-    pub(super) fn fail(mut self, error: ApiError) {
-        tracing::warn!(error = %error.message, "an answer of the API had to stop");
-        let sent = self.line(&ErrorBody { error }).and_then(|()| self.push());
-        if sent.is_err() {
-            tracing::debug!("nobody was left to be told");
+    /// Sends what is buffered, from a blocking thread.
+    pub(super) fn push_blocking(&mut self) -> Result<(), Gone> {
+        match self.take() {
+            Some(piece) => self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone),
+            None => self.alive(),
         }
     }
 
-    /// Breaks a stream of bytes off, so that the client cannot take it for whole.
+    /// Sends a piece as it is, from a blocking thread.
+    pub(super) fn piece_blocking(&mut self, piece: Bytes) -> Result<(), Gone> {
+        self.push_blocking()?;
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone)
+    }
+
+    /// Puts the reason why a stream of lines had to stop into the buffer, as its last line.
+    pub(super) fn last_words(&mut self, error: ApiError) -> Result<(), Gone> {
+        tracing::warn!(error = %error.message, "an answer of the API had to stop");
+        self.line(&ErrorBody { error })
+    }
+
+    /// Breaks a stream of bytes off, so that the client cannot take it for whole; from a blocking thread.
     pub(super) fn break_off(mut self, why: io::Error) {
         tracing::warn!(error = %why, "an answer of the API was broken off");
-        if self.push().is_ok() && self.pieces.blocking_send(Err(why)).is_err() {
+        if self.push_blocking().is_ok() && self.pieces.blocking_send(Err(why)).is_err() {
             tracing::debug!("nobody was left to be told");
         }
     }
@@ -143,6 +139,6 @@ impl io::Write for BodyWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.push().map_err(|gone| io::Error::new(io::ErrorKind::BrokenPipe, gone))
+        self.push_blocking().map_err(|gone| io::Error::new(io::ErrorKind::BrokenPipe, gone))
     }
 }

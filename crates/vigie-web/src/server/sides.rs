@@ -1,24 +1,30 @@
-//! What the API needs of the part that it speaks for.
+//! What the API needs of the part that it speaks for: of a hub, or of an agent.
 
-use crate::messages::FlushReport;
+use crate::messages::{FlushOutcome, FlushReport, MachineFlush};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
+use vigie_agent::Agent;
+use vigie_hub::{FlushEnd, Hub, InviteError};
 use vigie_model::MachineId;
+use vigie_store::Store;
 
-/// A hub, as its API sees it.
+/// A hub, as its API sees it. A trait, so that tests can serve a store without a hub.
 pub trait HubSide: Send + Sync + 'static {
+    /// What is recorded.
+    fn store(&self) -> &Store;
+
     /// How it does, as a JSON object.
-    fn status(&self) -> serde_json::Value;
+    fn status(&self) -> BoxFuture<'_, serde_json::Value>;
 
     /// Waits until everything before now is durable: of one machine, or of all.
     fn flush(&self, machine: Option<MachineId>, timeout: Duration) -> BoxFuture<'_, FlushReport>;
 
-    /// Makes a one-time token for a machine of this name.
+    /// Makes a one-time token for a machine of this name. May block on the disk.
     fn invite(&self, name: &str, valid: Duration) -> Result<String, InviteRefused>;
 }
 
 /// Why there is no token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteRefused {
     /// The name cannot be a machine's.
     #[error("{0}")]
@@ -31,8 +37,65 @@ pub enum InviteRefused {
 /// An agent, as its API sees it.
 pub trait AgentSide: Send + Sync + 'static {
     /// How it does, as a JSON object.
-    fn status(&self) -> serde_json::Value;
+    fn status(&self) -> BoxFuture<'_, serde_json::Value>;
 
     /// Waits until everything before now is durable on the hub.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, FlushReport>;
+}
+
+impl HubSide for Hub {
+    fn store(&self) -> &Store {
+        Hub::store(self)
+    }
+
+    fn status(&self) -> BoxFuture<'_, serde_json::Value> {
+        Box::pin(async move { json(&Hub::status(self).await) })
+    }
+
+    fn flush(&self, machine: Option<MachineId>, timeout: Duration) -> BoxFuture<'_, FlushReport> {
+        Box::pin(async move {
+            let ends = Hub::flush(self, machine, timeout).await;
+            FlushReport { machines: ends.into_iter().map(|(name, end)| machine_flush(name, end)).collect() }
+        })
+    }
+
+    fn invite(&self, name: &str, valid: Duration) -> Result<String, InviteRefused> {
+        Hub::invite(self, name, valid).map_err(|error| match error {
+            InviteError::Name(_) => InviteRefused::Name(error.to_string()),
+            _ => InviteRefused::Failed(error.to_string()),
+        })
+    }
+}
+
+fn machine_flush(machine: String, end: FlushEnd) -> MachineFlush {
+    let (outcome, n, why) = match end {
+        FlushEnd::Durable(n) => (FlushOutcome::Durable, Some(n.0), None),
+        FlushEnd::Away => (FlushOutcome::Away, None, None),
+        FlushEnd::TimedOut => (FlushOutcome::TimedOut, None, None),
+        FlushEnd::Failed(why) => (FlushOutcome::Failed, None, Some(why)),
+    };
+    MachineFlush { machine, outcome, n, why }
+}
+
+impl AgentSide for Agent {
+    fn status(&self) -> BoxFuture<'_, serde_json::Value> {
+        Box::pin(async move { json(&Agent::status(self).await) })
+    }
+
+    fn flush(&self, timeout: Duration) -> BoxFuture<'_, FlushReport> {
+        Box::pin(async move {
+            let machine = Agent::status(self).await.machine;
+            let (outcome, n, why) = match tokio::time::timeout(timeout, Agent::flush(self)).await {
+                Ok(Ok(n)) => (FlushOutcome::Durable, Some(n.0), None),
+                Ok(Err(why)) => (FlushOutcome::Failed, None, Some(why)),
+                Err(_) => (FlushOutcome::TimedOut, None, None),
+            };
+            FlushReport { machines: vec![MachineFlush { machine, outcome, n, why }] }
+        })
+    }
+}
+
+fn json<T: serde::Serialize>(status: &T) -> serde_json::Value {
+    // Statuses are plain structures of text and numbers: they always have a JSON form.
+    serde_json::to_value(status).unwrap_or_default()
 }

@@ -1,0 +1,170 @@
+//! Which records are wanted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use vigie_model::{BytePath, FileEvent, Instant, MachineId, Record, Seq, Stream, UnixNanos};
+use vigie_store::{InstantError, Store, StoreError};
+
+/// The word for the one kind that [`Stream::MACHINES`] has so far.
+const ENROLLED: (u16, &str) = (1, "enrolled");
+
+/// A kind of record, by its word or, when this program has none for it, by its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    stream: Stream,
+    kind: u16,
+}
+
+/// A word that names no kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no kind of record")]
+pub struct UnknownKind(pub String);
+
+impl Kind {
+    /// The kind of a record.
+    pub fn of(record: &Record) -> Self {
+        Kind { stream: record.fact.stream, kind: record.fact.kind }
+    }
+
+    /// Every kind that has a word.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        FileEvent::KINDS.iter().map(|(_, word)| *word).chain([ENROLLED.1])
+    }
+
+    fn word(self) -> Option<&'static str> {
+        match self.stream {
+            Stream::FILES => FileEvent::KINDS.iter().find(|(n, _)| *n == self.kind).map(|(_, word)| *word),
+            Stream::MACHINES => (self.kind == ENROLLED.0).then_some(ENROLLED.1),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.word() {
+            Some(word) => f.write_str(word),
+            None => write!(f, "{}/{}", self.stream.0, self.kind),
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        if text == ENROLLED.1 {
+            return Ok(Kind { stream: Stream::MACHINES, kind: ENROLLED.0 });
+        }
+        if let Some((number, _)) = FileEvent::KINDS.iter().find(|(_, word)| *word == text) {
+            return Ok(Kind { stream: Stream::FILES, kind: *number });
+        }
+        let numbers = text.split_once('/').and_then(|(s, k)| Some((s.parse().ok()?, k.parse().ok()?)));
+        let (stream, kind) = numbers.ok_or_else(|| UnknownKind(text.to_owned()))?;
+        Ok(Kind { stream: Stream(stream), kind })
+    }
+}
+
+/// From where on records are wanted. A time means, for each machine, what comes after the tree at that time:
+/// `log --since T` begins where `ls --at T` ends.
+#[derive(Debug)]
+pub struct Since {
+    at: Instant,
+    starts: HashMap<MachineId, Seq>,
+}
+
+impl Since {
+    /// From this instant on, itself included.
+    pub fn new(at: Instant) -> Self {
+        Since { at, starts: HashMap::new() }
+    }
+
+    /// The first record of a machine that is wanted.
+    fn start(&mut self, store: &Store, machine: MachineId) -> Result<Seq, StoreError> {
+        let time = match self.at {
+            Instant::Now => return Ok(Seq(1)),
+            Instant::Seq(seq) => return Ok(seq),
+            Instant::Time(time) => time,
+        };
+        if let Some(start) = self.starts.get(&machine) {
+            return Ok(*start);
+        }
+        let before = Instant::Time(UnixNanos(time.0.saturating_sub(1)));
+        let start = match store.resolve(machine, before) {
+            Ok(at) => at.seq.next(),
+            Err(InstantError::Future { last }) => last.next(),
+            Err(InstantError::NoRecords(_) | InstantError::BeforeFirst { .. }) => Seq(1),
+            Err(InstantError::Store(error)) => return Err(error),
+        };
+        self.starts.insert(machine, start);
+        Ok(start)
+    }
+}
+
+/// Which records are wanted.
+#[derive(Debug)]
+pub struct Selection {
+    /// Only this machine's.
+    pub machine: Option<MachineId>,
+    /// Only what is about this path, or about something below it.
+    pub below: Option<BytePath>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Only from here on.
+    pub since: Since,
+}
+
+impl Selection {
+    /// Whether every record is wanted, apart from [`Selection::since`].
+    pub fn is_all(&self) -> bool {
+        self.machine.is_none() && self.below.is_none() && self.kind.is_none()
+    }
+
+    /// Whether a record is wanted, as far as its envelope tells; the path is up to the teller.
+    pub(super) fn wants(&mut self, store: &Store, record: &Record) -> Result<bool, StoreError> {
+        let machine = record.origin.machine;
+        Ok(self.kind.is_none_or(|kind| kind == Kind::of(record))
+            && self.wants_machine(machine)
+            && record.seq >= self.since.start(store, machine)?)
+    }
+
+    /// Whether records of this machine are wanted at all.
+    pub(super) fn wants_machine(&self, machine: MachineId) -> bool {
+        self.machine.is_none_or(|wanted| wanted == machine)
+    }
+
+    /// No record before this one is wanted.
+    pub(super) fn first(&mut self, store: &Store) -> Result<Seq, StoreError> {
+        match (self.since.at, self.machine) {
+            (Instant::Now, _) => Ok(Seq(1)),
+            (Instant::Seq(seq), _) => Ok(seq),
+            (Instant::Time(_), Some(machine)) => self.since.start(store, machine),
+            (Instant::Time(_), None) => {
+                let mut first = None;
+                for (machine, _) in store.machines()? {
+                    let start = self.since.start(store, machine)?;
+                    first = Some(first.map_or(start, |first: Seq| first.min(start)));
+                }
+                Ok(first.unwrap_or(Seq(1)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_named_as_it_is_asked() {
+        for word in Kind::words() {
+            assert_eq!(word.parse::<Kind>().unwrap().to_string(), word);
+        }
+        assert_eq!("7/3".parse::<Kind>().unwrap().to_string(), "7/3");
+        assert_eq!("1/5".parse::<Kind>().unwrap().to_string(), "content");
+        for bad in ["", "contents", "7/", "7/3/1", "-1/2", "70000/1"] {
+            assert_eq!(bad.parse::<Kind>(), Err(UnknownKind(bad.into())));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `tree`: an object with everything below it, as a PAX tar stream.
+
+use super::HubState;
+use super::at::{Found, ObjectQuery, blocking, find};
+use super::log::usage;
+use super::reply::{BodyWriter, Refused, streamed};
+use super::walk::{Step, TreeWalk};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use vigie_archive::{ContentState, FileEnd, TreeWriter, WriteError};
+use vigie_model::{BytePath, MachineId, NodeId, NodeType, Seq};
+use vigie_store::{NodeVersion, Store, StoreError};
+
+pub(super) async fn tree(
+    State(state): State<HubState>,
+    query: Result<Query<ObjectQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(query) = query.map_err(usage)?;
+    let store = state.hub.store().clone();
+    let found = blocking({
+        let store = store.clone();
+        move || {
+            let found = find(&store, &query)?;
+            found.node()?;
+            Ok(found)
+        }
+    })
+    .await?;
+    let (writer, mut response) = streamed("application/x-tar");
+    found.describe(response.headers_mut());
+    tokio::task::spawn_blocking(move || write(&store, &found, writer));
+    Ok(response)
+}
+
+/// Why a stream had to be broken off.
+#[derive(Debug, thiserror::Error)]
+enum TreeError {
+    #[error("the tree could not be read")]
+    Store(#[from] StoreError),
+    #[error("the stream could not be written")]
+    Write(#[from] WriteError),
+}
+
+fn write(store: &Store, found: &Found, writer: BodyWriter) {
+    let name = found.path.names().last().unwrap_or(b"root");
+    let mut job = Job {
+        store,
+        machine: found.machine,
+        seq: found.seq,
+        top: &found.path,
+        out: TreeWriter::new(writer, name),
+        seen: HashSet::new(),
+        first: HashMap::new(),
+    };
+    match job.all(found) {
+        Ok(()) => match job.out.finish() {
+            Ok((mut writer, counts)) => {
+                tracing::debug!(?counts, "a tree was given");
+                // The last bytes; who does not take them has gone.
+                if writer.push_blocking().is_err() {
+                    tracing::debug!("the client did not wait for the end of its tree");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a tree was not taken to its end"),
+        },
+        // Without the closing header the client knows that this is not all.
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a tree was broken off"),
+    }
+}
+
+struct Job<'a> {
+    store: &'a Store,
+    machine: MachineId,
+    seq: Seq,
+    top: &'a BytePath,
+    out: TreeWriter<BodyWriter>,
+    /// Nodes other than directories that are in the stream.
+    seen: HashSet<NodeId>,
+    /// Path in the stream of those that were met again.
+    first: HashMap<NodeId, Vec<u8>>,
+}
+
+impl Job<'_> {
+    fn all(&mut self, found: &Found) -> Result<(), TreeError> {
+        let Ok((node, version)) = found.node() else { return Ok(()) };
+        let top = Step { path: Vec::new(), node, version: version.clone() };
+        let is_directory = top.is_directory();
+        self.object(&top)?;
+        if is_directory {
+            let mut walk = TreeWalk::new(self.store, self.machine, self.seq, node, true);
+            while let Some(step) = walk.step()? {
+                self.object(&step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, step: &Step) -> Result<(), TreeError> {
+        let meta = &step.version.state.meta;
+        if step.is_directory() {
+            return Ok(self.out.directory(&step.path, meta)?);
+        }
+        if !self.seen.insert(step.node) {
+            let first = self.first_path(step)?;
+            return Ok(self.out.hard_link(&step.path, &first, meta)?);
+        }
+        match meta.node_type {
+            NodeType::File => self.file(&step.path, &step.version),
+            _ => Ok(self.out.other(&step.path, meta)?),
+        }
+    }
+
+    fn file(&mut self, path: &[u8], version: &NodeVersion) -> Result<(), TreeError> {
+        let meta = version.content_meta();
+        let Some(content) = &version.state.content else {
+            let nothing = std::iter::empty::<io::Result<Vec<u8>>>();
+            self.out.file(path, &meta, 0, ContentState::Missing, nothing)?;
+            return Ok(());
+        };
+        let state = ContentState::Present { pending: version.state.pending, torn: content.torn };
+        match self.out.file(path, &meta, content.size, state, self.store.content(content))? {
+            FileEnd::Whole => {}
+            FileEnd::Unreadable(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a file's content cannot be read");
+            }
+            FileEnd::WrongSize { came } => {
+                tracing::error!(came, size = content.size, "a content has not its recorded size");
+            }
+        }
+        Ok(())
+    }
+
+    /// Where in the stream a node came first: of its names below the top, the one that the walk meets first.
+    /// Remembering every path instead would cost the hub more memory than the rest of the restore.
+    fn first_path(&mut self, step: &Step) -> Result<Vec<u8>, TreeError> {
+        if let Some(first) = self.first.get(&step.node) {
+            return Ok(first.clone());
+        }
+        let mut first = step.path.clone();
+        for (parent, name) in self.store.names(self.machine, step.node, self.seq)? {
+            let Some(mut path) = self.store.path_of(self.machine, parent, self.seq)? else { continue };
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
+            let below = path.strip_prefix(self.top.as_bytes()).map(|p| p.strip_prefix(b"/").unwrap_or(p));
+            if let Some(below) = below
+                && walks_before(below, &first)
+            {
+                first = below.to_vec();
+            }
+        }
+        self.first.insert(step.node, first.clone());
+        Ok(first)
+    }
+}
+
+/// Whether a walk that takes names in the order of their bytes, and directories before what they hold, meets
+/// one path before the other.
+fn walks_before(a: &[u8], b: &[u8]) -> bool {
+    a.split(|c| *c == b'/').lt(b.split(|c| *c == b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_go_by_names_and_not_by_text() {
+        assert!(walks_before(b"a/b", b"a.b"));
+        assert!(walks_before(b"a", b"a/b"));
+        assert!(!walks_before(b"b", b"a/z"));
+        assert!(!walks_before(b"a", b"a"));
+    }
+}

@@ -1,0 +1,162 @@
+//! `vigie log`
+
+use crate::context::{Context, hub_failure};
+use crate::failure::{Failure, Outcome};
+use crate::location::{self, Location};
+use crate::output::{Output, Paint, bytes, escaped, short_time};
+use crate::signals::EndSignals;
+use clap::Args;
+use vigie_model::Instant;
+use vigie_web::messages::{LogLine, LogQuery};
+use vigie_web::text::exact;
+
+/// How many of the newest records `-f` alone begins with.
+const FOLLOW_FROM: u64 = 10;
+
+/// Show what happened, in the order in which the hub journaled it
+///
+/// With MACHINE:PATH, only that path: the history of a file under its past names, or everything at or below
+/// a directory.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
+
+EXAMPLES:
+  vigie log -f                          follow every machine
+  vigie log web01:/etc --since '1h ago' what changed below /etc
+  vigie log web01:/etc/hosts            every version of one file
+  vigie log --kind gap-opened --json    when changes may have been missed")]
+pub(crate) struct LogArgs {
+    /// Only this machine and path
+    #[arg(value_name = "MACHINE:PATH", value_parser = location::parser())]
+    location: Option<Location>,
+
+    /// Stay, and show new records as they become durable; begins with the last 10 unless -n or --since says
+    /// otherwise
+    #[arg(short, long)]
+    follow: bool,
+
+    /// Only the newest N records
+    #[arg(short, value_name = "N")]
+    newest: Option<u64>,
+
+    /// Only what was observed since this instant
+    #[arg(long, value_name = "T", value_parser = crate::instant::parse)]
+    since: Option<Instant>,
+
+    /// Only this kind: created, removed, renamed, metadata, content, linked, gap-opened, gap-closed, error, …
+    #[arg(long, value_name = "K")]
+    kind: Option<String>,
+}
+
+impl LogArgs {
+    pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
+        let hub = context.hub()?;
+        let (machine, path) = match self.location {
+            None => (None, None),
+            Some(Location { machine: Some(machine), path }) => (Some(machine), Some(path)),
+            Some(Location { machine: None, path }) => (Some(context.this_machine().await?), Some(path)),
+        };
+        let from_now = self.follow && self.newest.is_none() && self.since.is_none();
+        let query = LogQuery {
+            machine,
+            path,
+            since: self.since.unwrap_or_default(),
+            after: None,
+            newest: if from_now { Some(FOLLOW_FROM) } else { self.newest },
+            kind: self.kind,
+            follow: self.follow,
+        };
+        let mut end = EndSignals::listen()?;
+        let mut lines = hub.log(&query).await.map_err(hub_failure)?;
+        loop {
+            let line = tokio::select! {
+                line = lines.next_raw() => line.map_err(hub_failure)?,
+                () = end.next() => break,
+            };
+            let Some(line) = line else { break };
+            if context.out.is_json() {
+                context.out.raw_line(&line)?;
+            } else {
+                let line = lines.read(&line)?;
+                print(&mut context.out, &line)?;
+            }
+            if !lines.has_next_line() {
+                context.out.flush()?;
+            }
+        }
+        context.out.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// One record on one line: `#seq  time  machine  kind  path …`.
+pub(crate) fn print(out: &mut Output, line: &LogLine) -> std::io::Result<()> {
+    let kind = out.paint(colour(line), &format!("{:<10}", line.kind));
+    let time = out.paint(Paint::Dim, &short_time(&line.observed));
+    let text = format!("{kind}  {}", object(line));
+    if line.seq == 0 {
+        // A change that no hub has journaled: of this machine, and without a number.
+        return out.line(&format!("{time}  {text}"));
+    }
+    let seq = format!("#{}", line.seq);
+    out.line(&format!("{seq:>8}  {time}  {}  {text}", line.machine))
+}
+
+fn colour(line: &LogLine) -> Paint {
+    match line.kind.as_str() {
+        "created" | "linked" | "gap-closed" | "enrolled" => Paint::Good,
+        "removed" | "error" => Paint::Bad,
+        "gap-opened" => Paint::Attention,
+        "renamed" => Paint::Moved,
+        _ => Paint::Dim,
+    }
+}
+
+/// What the record is about, and what else matters of it.
+fn object(line: &LogLine) -> String {
+    let path = |text: &Option<String>, b64: &Option<String>| {
+        text.as_ref().map(|text| escaped(&exact(text, b64.as_deref())))
+    };
+    let mut text = path(&line.path, &line.path_b64)
+        .or_else(|| path(&line.root, &line.root_b64))
+        .or_else(|| line.name.clone())
+        .or_else(|| line.node.as_ref().map(|node| format!("(node {node}, no name known)")))
+        .unwrap_or_default();
+    if let Some(from) = path(&line.from, &line.from_b64) {
+        text = format!("{from} -> {text}");
+    }
+    if line.node_type.as_deref() == Some("directory") && !text.ends_with('/') {
+        text.push('/');
+    }
+    let mut remarks = Vec::new();
+    remarks.extend(line.size.map(bytes));
+    remarks.extend(line.torn.unwrap_or_default().then(|| "torn".to_owned()));
+    remarks.extend(line.cause.clone());
+    remarks.extend(line.act.clone());
+    remarks.extend(line.message.clone());
+    if !remarks.is_empty() {
+        text.push_str(&format!("  ({})", remarks.join(", ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_is_about() {
+        let line = LogLine {
+            path: Some("b\u{fffd}".into()),
+            path_b64: Some("Yv8=".into()),
+            from: Some("/a\n".into()),
+            size: Some(2048),
+            torn: Some(true),
+            ..LogLine::default()
+        };
+        assert_eq!(object(&line), "/a\\x0a -> b\\xff  (2.00 KiB, torn)");
+        let unnamed = LogLine { node: Some("00ff".into()), ..LogLine::default() };
+        assert_eq!(object(&unnamed), "(node 00ff, no name known)");
+    }
+}

@@ -1,0 +1,14 @@
+//! One file for each command: `XArgs`, whose comments are the help, and `run`.
+
+pub(crate) mod agent;
+pub(crate) mod cat;
+pub(crate) mod flush;
+pub(crate) mod hub;
+pub(crate) mod invite;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod restore;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod verify;
+pub(crate) mod watch;

@@ -1,0 +1,138 @@
+//! What every command is given.
+
+use crate::cli::GlobalArgs;
+use crate::failure::Failure;
+use crate::location::Location;
+use crate::output::Output;
+use crate::places;
+use std::path::{Path, PathBuf};
+use vigie_model::status::AgentStatus;
+use vigie_web::client::{Client, ClientError, Place};
+use vigie_web::messages::{Answer, TreeQuery};
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Where to print.
+    pub(crate) out: Output,
+    /// How often `-v` was given.
+    pub(crate) verbose: u8,
+    hub_api: Option<Place>,
+    agent_api: Option<PathBuf>,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArgs) -> Self {
+        Context {
+            out: Output::new(global.json),
+            verbose: global.verbose,
+            hub_api: global.hub_api,
+            agent_api: global.agent_api,
+        }
+    }
+
+    /// Whether the user named the hub, so that no other place may be asked instead.
+    pub(crate) fn hub_is_named(&self) -> bool {
+        self.hub_api.is_some()
+    }
+
+    /// A client of the hub: the one that was named, else the one at the default socket.
+    pub(crate) fn hub(&self) -> Result<Client, Failure> {
+        let place = match &self.hub_api {
+            Some(place) => place.clone(),
+            None => Place::Socket(places::hub_data()?.join(places::HUB_SOCKET)),
+        };
+        Ok(Client::new(place))
+    }
+
+    /// A client of the hub on this data directory, when one is given and none was named otherwise.
+    pub(crate) fn hub_at(&self, data: Option<&Path>) -> Result<Client, Failure> {
+        match data {
+            Some(data) => Ok(Client::new(Place::Socket(data.join(places::HUB_SOCKET)))),
+            None => self.hub(),
+        }
+    }
+
+    /// Where an agent's socket may be, best first.
+    fn agent_sockets(&self) -> Vec<PathBuf> {
+        if let Some(path) = &self.agent_api {
+            return vec![path.clone()];
+        }
+        // A hub that was named by its socket may be that of `vigie up`, with an agent inside.
+        let beside = match &self.hub_api {
+            Some(Place::Socket(socket)) => socket.parent().map(places::agent_state_of_up),
+            _ => None,
+        };
+        let beside = beside.map(|dir| dir.join(places::AGENT_SOCKET));
+        let own = places::agent_state().map(|dir| dir.join(places::AGENT_SOCKET));
+        let inside_up =
+            places::hub_data().map(|dir| places::agent_state_of_up(&dir).join(places::AGENT_SOCKET));
+        beside.into_iter().chain(own).chain(inside_up).collect()
+    }
+
+    /// The local agent and how it does.
+    pub(crate) async fn agent(&self) -> Result<(Client, serde_json::Value), Failure> {
+        let mut nobody = None;
+        for path in self.agent_sockets() {
+            let client = Client::new(Place::Socket(path));
+            match client.status().await {
+                Ok(status) => return Ok((client, status)),
+                Err(error) => nobody = Some(error),
+            }
+        }
+        Err(nobody.map_or_else(|| Failure::failed("no agent runs here"), Failure::from))
+    }
+
+    /// Name of this machine: what its agent says, else what the kernel says.
+    pub(crate) async fn this_machine(&self) -> Result<String, Failure> {
+        if let Ok((_, status)) = self.agent().await
+            && let Ok(status) = serde_json::from_value::<AgentStatus>(status)
+        {
+            return Ok(status.machine);
+        }
+        places::host_name()
+    }
+
+    /// The question for an object on a machine at an instant.
+    pub(crate) async fn tree_query(
+        &self,
+        location: Location,
+        at: Option<vigie_model::Instant>,
+    ) -> Result<TreeQuery, Failure> {
+        let machine = match location.machine {
+            Some(machine) => machine,
+            None => self.this_machine().await?,
+        };
+        Ok(TreeQuery { machine, path: location.path, at: at.unwrap_or_default() })
+    }
+
+    /// Says in which gaps the instant of an answer lies. True when it lies in any, so that the answer is
+    /// not the whole truth.
+    pub(crate) fn warn_of_gaps(&self, answer: &Answer) -> bool {
+        for gap in &answer.gaps {
+            let root = vigie_web::text::exact(&gap.root, gap.root_b64.as_deref());
+            let since = gap.since.as_ref().unwrap_or(&gap.opened);
+            let until = gap.closed.as_deref().unwrap_or("now");
+            self.out.warn(&format!(
+                "changes of {} may be missing between {since} and {until} ({}, record #{})",
+                crate::output::escaped(&root),
+                gap.cause,
+                gap.opened_seq
+            ));
+        }
+        !answer.gaps.is_empty()
+    }
+}
+
+/// A failure to ask the hub, with the advice that fits.
+pub(crate) fn hub_failure(error: ClientError) -> Failure {
+    let unreachable = error.is_unreachable();
+    let failure = Failure::from(error);
+    if unreachable {
+        failure.hint(
+            "is a hub running here (`vigie hub`, or `vigie up DIR`)? Name its socket with --hub-api or VIGIE_API",
+        )
+    } else {
+        failure
+    }
+}

@@ -1,0 +1,191 @@
+//! Errors at the edge: each has a kind, which is an exit code, and where possible a hint.
+
+use std::error::Error;
+use std::io::{self, Write};
+use vigie_web::client::ClientError;
+use vigie_web::messages::{ApiError, ErrorKind};
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it.
+    Done,
+    /// It found what one hopes not to find.
+    Negative,
+    /// It could not see, or give, all.
+    Partial,
+}
+
+impl Outcome {
+    /// What the shell is told.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Done => 0,
+            Outcome::Negative => 1,
+            Outcome::Partial => 3,
+        }
+    }
+
+    /// [`Outcome::Partial`] when something is missing.
+    pub(crate) fn partial_if(partial: bool) -> Self {
+        if partial { Outcome::Partial } else { Outcome::Done }
+    }
+}
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Asked in a wrong way.
+    Usage,
+    /// What was asked for cannot be known.
+    Inconclusive,
+    /// It did not work.
+    Failed,
+    /// The reader of the output has gone, as `head` does: no failure worth a word.
+    ReaderGone,
+}
+
+/// Why a command ended before its work was done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Asked in a wrong way.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Failure { kind: Kind::Usage, message: message.into(), hint: None }
+    }
+
+    /// It did not work.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Failure { kind: Kind::Failed, message: message.into(), hint: None }
+    }
+
+    /// Adds what lies behind it, cause by cause.
+    #[must_use]
+    pub(crate) fn because(mut self, error: &dyn Error) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !self.message.ends_with(&text) {
+                self.message.push_str(": ");
+                self.message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        self
+    }
+
+    /// A failure told by an error and what lies behind it.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let failure = Failure::failed(error.to_string());
+        match error.source() {
+            Some(source) => failure.because(source),
+            None => failure,
+        }
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure as wrong usage: the user can only ask differently.
+    #[must_use]
+    pub(crate) fn as_usage(mut self) -> Self {
+        self.kind = Kind::Usage;
+        self
+    }
+
+    /// What the shell is told.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::ReaderGone => 0,
+            Kind::Usage => 2,
+            Kind::Inconclusive => 3,
+            Kind::Failed => 4,
+        }
+    }
+
+    /// Tells people, or scripts, on standard error.
+    pub(crate) fn print(&self, json: bool) {
+        if self.kind == Kind::ReaderGone {
+            return;
+        }
+        let text = if json {
+            let kind = match self.kind {
+                Kind::Usage => "usage",
+                Kind::Inconclusive => "inconclusive",
+                Kind::Failed | Kind::ReaderGone => "failed",
+            };
+            let error = serde_json::json!({"kind": kind, "message": self.message, "hint": self.hint});
+            serde_json::json!({ "error": error }).to_string()
+        } else {
+            let hint = self.hint.as_ref().map(|h| format!("\nhint: {h}")).unwrap_or_default();
+            format!("error: {}{hint}", self.message)
+        };
+        // With standard error gone too, the exit code alone must tell.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// Failed output: the reader has gone, or the disk behind it is full.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let mut failure = Failure::failed("cannot write the output").because(&error);
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            failure.kind = Kind::ReaderGone;
+        }
+        failure
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let kind = match error.kind {
+            ErrorKind::Usage => Kind::Usage,
+            ErrorKind::Inconclusive => Kind::Inconclusive,
+            _ => Kind::Failed,
+        };
+        Failure { kind, message: error.message, hint: error.hint }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refused) => refused.into(),
+            other => Failure::of(&other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_the_exit_codes_of_the_design() {
+        let api = |kind| Failure::from(ApiError::new(kind, "x")).exit_code();
+        assert_eq!(api(ErrorKind::NotFound), 4);
+        assert_eq!(api(ErrorKind::Usage), 2);
+        assert_eq!(api(ErrorKind::Inconclusive), 3);
+        assert_eq!(api(ErrorKind::Internal), 4);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(), 0);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(), 4);
+        assert_eq!(Outcome::partial_if(true).exit_code(), 3);
+        assert_eq!(Outcome::Negative.exit_code(), 1);
+    }
+
+    #[test]
+    fn causes_are_told_once_each() {
+        let inner = io::Error::other("no such device");
+        let failure = Failure::failed("cannot read").because(&inner);
+        assert_eq!(failure.message, "cannot read: no such device");
+    }
+}

@@ -1,0 +1,23 @@
+//! What the program says of its own life, on standard error.
+
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Begins to log. A service tells of its life; other commands only warn. `-v` says more, and `VIGIE_LOG`
+/// takes directives such as `vigie_wire=trace`.
+pub(crate) fn start(verbose: u8, is_service: bool) {
+    let level = match (verbose, is_service) {
+        (0, false) => LevelFilter::WARN,
+        (0, true) | (1, false) => LevelFilter::INFO,
+        (1, true) | (2, false) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter =
+        EnvFilter::builder().with_default_directive(level.into()).with_env_var("VIGIE_LOG").from_env_lossy();
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // Set once, at the start of the process; a second start would only keep the first.
+    let _ = log.with_target(false).try_init();
+}

@@ -1,0 +1,130 @@
+//! Between the hub's stream and the disk: a body as something to read, and what is said at the end.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{bytes, count, escaped};
+use serde_json::{Value, json};
+use std::io::{self, Read};
+use std::path::Path;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use vigie_archive::{PathList, Summary};
+use vigie_web::client::{Bytes, ClientError, Pieces};
+use vigie_web::text::Shown;
+
+/// Pieces that wait for the disk. The hub waits when they do.
+const PIECES_WAITING: usize = 16;
+
+/// Paths and problems that are named to people; scripts get all that are known.
+const NAMED: usize = 20;
+
+/// A body, read from a blocking thread.
+pub(crate) struct PieceReader {
+    pieces: mpsc::Receiver<Result<Bytes, ClientError>>,
+    current: Bytes,
+}
+
+/// Makes a body readable for a blocking thread; the task feeds it, and ends with the body or the reader.
+pub(crate) fn reader(mut pieces: Pieces) -> (PieceReader, JoinHandle<()>) {
+    let (to, from) = mpsc::channel(PIECES_WAITING);
+    let feed = tokio::spawn(async move {
+        while let Some(piece) = pieces.next().await.transpose() {
+            let is_last = piece.is_err();
+            if to.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    (PieceReader { pieces: from, current: Bytes::new() }, feed)
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(Ok(piece)) => self.current = piece,
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.current.len());
+        buffer[..n].copy_from_slice(&self.current.split_to(n));
+        Ok(n)
+    }
+}
+
+/// Says what was restored, and by name what was not as it should be.
+pub(crate) fn report(
+    context: &mut Context,
+    summary: &Summary,
+    target: &Path,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    if context.out.is_json() {
+        context.out.json(&json!({ "restored": as_json(summary, dry_run) }))?;
+        context.out.flush()?;
+        return Ok(());
+    }
+    let lists = [
+        (&summary.pending, "given with its last whole content; a newer one was not stored"),
+        (&summary.torn, "given, but may mix several versions"),
+        (&summary.damaged, "NOT restored: its stored content cannot be read"),
+        (&summary.missing, "NOT restored: no content was ever stored"),
+    ];
+    for (list, what) in lists {
+        for path in list.first.iter().take(NAMED) {
+            context.out.warn(&format!("{}: {what}", named(path)));
+        }
+        more(context, list.count, list.first.len(), what);
+    }
+    for problem in summary.problems.first.iter().take(NAMED) {
+        context.out.warn(&problem.to_string());
+    }
+    more(context, summary.problems.count, summary.problems.first.len(), "with problems");
+    let verb = if dry_run { "would restore" } else { "restored" };
+    let noun = if summary.entries == 1 { "object" } else { "objects" };
+    let (entries, size) = (count(summary.entries), bytes(summary.bytes));
+    context.out.line(&format!("{verb} {entries} {noun} ({size}) to {}", target.display()))?;
+    context.out.flush()?;
+    Ok(())
+}
+
+fn more(context: &Context, count_all: u64, known: usize, what: &str) {
+    let unnamed = count_all.saturating_sub(known.min(NAMED) as u64);
+    if unnamed > 0 {
+        context.out.warn(&format!("{} more: {what}", count(unnamed)));
+    }
+}
+
+fn named(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { escaped(path) }
+}
+
+fn as_json(summary: &Summary, dry_run: bool) -> Value {
+    let list = |list: &PathList| {
+        let paths: Vec<Value> = list
+            .first
+            .iter()
+            .map(|path| Shown::new(path))
+            .map(|path| json!({"path": path.text, "path_b64": path.b64}))
+            .collect();
+        json!({"count": list.count, "paths": paths})
+    };
+    let problems: Vec<Value> = summary
+        .problems
+        .first
+        .iter()
+        .map(|p| json!({"path": Shown::new(&p.path).text, "act": p.act.as_str(), "why": p.why}))
+        .collect();
+    json!({
+        "dry_run": dry_run,
+        "exact": summary.is_exact(),
+        "entries": summary.entries,
+        "bytes": summary.bytes,
+        "pending": list(&summary.pending),
+        "torn": list(&summary.torn),
+        "damaged": list(&summary.damaged),
+        "missing": list(&summary.missing),
+        "problems": {"count": summary.problems.count, "first": problems},
+    })
+}

@@ -1,0 +1,81 @@
+//! A hub with its API.
+
+use super::{API_STOP_WITHIN, STOP_WITHIN};
+use crate::failure::Failure;
+use crate::places;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use vigie_hub::{Config, Hub, Running, StartError};
+use vigie_model::SystemClock;
+use vigie_store::OpenError;
+use vigie_web::server::{Listen, ListenError, TCP_WARNING, serve_hub};
+
+/// A hub that runs in this process.
+pub(crate) struct HubService {
+    pub(crate) hub: Hub,
+    running: Running,
+    api: vigie_web::server::Running,
+}
+
+impl HubService {
+    /// Starts a hub on its data directory, and its API.
+    pub(crate) async fn start(
+        data: &Path,
+        listen: Option<SocketAddr>,
+        api: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let config = Config { data: data.to_owned(), listen };
+        let (hub, running) = Hub::start(config, Arc::new(SystemClock::default()))
+            .await
+            .map_err(|error| start_failure(data, &error))?;
+        let listen = Listen { socket: data.join(places::HUB_SOCKET), tcp: api };
+        let api = serve_hub(&listen, Arc::new(hub.clone())).await.map_err(|e| listen_failure(&e))?;
+        tracing::info!(socket = %listen.socket.display(), "API");
+        if let Some(address) = api.tcp() {
+            tracing::warn!(%address, "{TCP_WARNING}");
+        }
+        if let Some(address) = hub.listening() {
+            tracing::info!(%address, "listening for agents");
+        }
+        Ok(HubService { hub, running, api })
+    }
+
+    /// Stops the API, then the hub. True when everything ended in order.
+    pub(crate) async fn stop(self) -> bool {
+        let answered = self.api.shutdown(API_STOP_WITHIN).await;
+        let stopped = self.running.shutdown(STOP_WITHIN).await;
+        answered && stopped
+    }
+}
+
+/// Why a hub did not start, with what to do about it.
+pub(crate) fn start_failure(data: &Path, error: &StartError) -> Failure {
+    let failure = Failure::failed(format!("cannot start a hub in {}", data.display())).because(error);
+    match error {
+        StartError::Store(OpenError::Locked(_)) => failure
+            .hint("a hub runs there already; see `vigie status`, or give another directory with --data"),
+        StartError::Listen { .. } => failure.hint("give another address with --listen"),
+        _ => failure,
+    }
+}
+
+/// Why an API is not offered.
+pub(crate) fn listen_failure(error: &ListenError) -> Failure {
+    match error {
+        ListenError::NotLoopback(_) => {
+            Failure::of(error).hint("give a loopback address, such as 127.0.0.1:7701").as_usage()
+        }
+        _ => Failure::of(error),
+    }
+}
+
+/// An address of `--api` that is refused before anything starts.
+pub(crate) fn check_api(api: Option<SocketAddr>) -> Result<(), Failure> {
+    match api {
+        Some(address) if !address.ip().is_loopback() => {
+            Err(listen_failure(&ListenError::NotLoopback(address)))
+        }
+        _ => Ok(()),
+    }
+}
