@@ -247,9 +247,9 @@ impl Agent {
 }
 
 impl Running {
-    /// Stops: first everything seen so far is sent, as far as `deadline` allows. Says whether it was; if
-    /// so, the next start goes on where this one ends.
-    pub async fn shutdown(mut self, deadline: Duration) -> bool {
+    /// Stops: first everything seen so far is sent, as far as `deadline` allows. If all of it is durable, the
+    /// next start goes on where this one ends: that is what it gives, and leaves in the state directory.
+    pub async fn shutdown(mut self, deadline: Duration) -> Option<CleanStop> {
         let drained = tokio::time::timeout(deadline, self.agent.flush()).await;
         let drained = matches!(drained, Ok(Ok(_)));
         self.capture_stop.cancel();
@@ -257,18 +257,18 @@ impl Running {
         let numbers = tokio::time::timeout(deadline, &mut self.link).await;
         let (Ok(Ok(numbers)), true) = (numbers, drained) else {
             tracing::warn!("stopped before everything was sent: the next start compares anew");
-            return false;
+            return None;
         };
         if numbers.unacknowledged() > 0 {
             tracing::warn!("stopped before everything was acknowledged: the next start compares anew");
-            return false;
+            return None;
         }
         let stop = CleanStop { incarnation: numbers.incarnation(), n: numbers.durable() };
         if let Some(Err(why)) = self.state.as_ref().map(|state| state.leave_clean_stop(stop)) {
             tracing::warn!("{why}: the next start begins a new incarnation");
         }
         tracing::info!("everything seen is durable on the hub: stopped");
-        true
+        Some(stop)
     }
 }
 

@@ -21,7 +21,7 @@ const FACTS_PER_BATCH: usize = 512;
 pub(crate) const BATCHES_WAITING: usize = 8;
 /// Reads that may wait for a reader.
 pub(crate) const READS_WAITING: usize = 64;
-/// Live files up to this size have a way of their own to the hub, past everything larger.
+/// Live files up to about this size have a way of their own to the hub, past everything larger.
 pub(crate) const LIVE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Makes an engine, at the start and when a new incarnation begins.
@@ -178,7 +178,7 @@ impl Capture {
     fn hand_out_reads(&mut self) -> bool {
         let mut any = false;
         while let Ok(room) = self.ways.live.try_reserve() {
-            let Some(job) = self.engine.next_read() else { break };
+            let Some(job) = self.engine.next_live_read(LIVE_BYTES_MAX) else { break };
             self.next_reading += 1;
             room.send(Reading { id: ReadingId(self.next_reading), generation: self.generation, job });
             any = true;

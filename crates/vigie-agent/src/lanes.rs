@@ -286,11 +286,6 @@ impl Lanes {
         Some(Outgoing::Content(commit))
     }
 
-    /// Parcels that wait.
-    pub(crate) fn len(&self) -> usize {
-        self.live.parcels.len() + self.bulk.parcels.len()
-    }
-
     /// The link is gone, and with it what was written of readings whose record was not: those must be read
     /// again: their commits are given back. All else is offered anew.
     pub(crate) fn reset(&mut self) -> Vec<Commit> {

@@ -22,14 +22,16 @@ pub(crate) fn spawn(shared: Shared, call: IncomingCall) {
                     _gone = call.gone() => return,
                 };
                 match flushed {
-                    Ok(flushed) => drop(call.finish(flushed.encode().into()).await),
+                    Ok(flushed) => {
+                        let _given_up = call.finish(flushed.encode().into()).await;
+                    }
                     Err(why) => call.fail(Failure::new(FailureCode::Failed, why)).await,
                 }
             }
             STATUS => {
                 let status = shared.status().await;
                 let body = serde_json::to_vec(&status).unwrap_or_default();
-                drop(call.finish(Bytes::from(body)).await);
+                let _given_up = call.finish(Bytes::from(body)).await;
             }
             _ => call.unknown().await,
         }

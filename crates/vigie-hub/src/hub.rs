@@ -270,6 +270,15 @@ impl Hub {
         }
     }
 
+    /// Ends every session, once what it brought is durable, and takes no new ones. Returns when all have
+    /// ended.
+    pub async fn stop(&self) {
+        self.inner.stopping.cancel();
+        self.inner.sessions.stop();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
     fn listen(&self, address: SocketAddr) -> io::Result<()> {
         let listener = vigie_wire::listen(address)?;
         let local = listener.local_addr()?;
@@ -317,12 +326,8 @@ impl Running {
     /// Stops: no new connections, every session told and its records made durable, then the store closed.
     /// Says whether all of it was done before the deadline.
     pub async fn shutdown(mut self, deadline: Duration) -> bool {
-        let inner = &self.hub.inner;
-        inner.stopping.cancel();
-        inner.sessions.stop();
-        inner.tasks.close();
-        let sessions_done = tokio::time::timeout(deadline, inner.tasks.wait()).await.is_ok();
-        inner.store.close();
+        let sessions_done = tokio::time::timeout(deadline, self.hub.stop()).await.is_ok();
+        self.hub.store().close();
         let committer = self.committer.take();
         let closing = tokio::task::spawn_blocking(move || committer.map(std::thread::JoinHandle::join));
         let store_closed = tokio::time::timeout(deadline, closing).await.is_ok();

@@ -297,8 +297,18 @@ impl Engine {
     /// once; each must come back through [`Engine::read_done`]. A file is handed out only when the fact that
     /// it exists was taken.
     pub fn next_read(&mut self) -> Option<ReadJob> {
+        self.read_next(None)
+    }
+
+    /// As [`Engine::next_read`], but only a live change of a file of about `size_max` bytes at the most: for
+    /// readers that keep themselves free for those.
+    pub fn next_live_read(&mut self, size_max: u64) -> Option<ReadJob> {
+        self.read_next(Some(size_max))
+    }
+
+    fn read_next(&mut self, live_up_to: Option<u64>) -> Option<ReadJob> {
         self.now = self.clock.monotonic();
-        while let Some(taken) = self.reads.next(self.now, self.outbox.taken()) {
+        while let Some(taken) = self.reads.next(self.now, self.outbox.taken(), live_up_to) {
             let Some(node) = self.index.get(taken.key).map(|n| n.id) else {
                 self.reads.forget(taken.key, &mut self.epochs);
                 continue;

@@ -140,13 +140,18 @@ impl Reads {
         }
     }
 
-    /// Hands out the next file whose facts were taken, `taken` being how many were.
-    pub(super) fn next(&mut self, now: Duration, taken: u64) -> Option<Taken> {
+    /// Hands out the next file whose facts were taken, `taken` being how many were. With `live_up_to`, only
+    /// a live one of about that size at the most.
+    pub(super) fn next(&mut self, now: Duration, taken: u64, live_up_to: Option<u64>) -> Option<Taken> {
+        let last = live_up_to.map_or(u8::MAX, |size| class(true, size));
         self.ripen(now);
         let mut from = 0;
         // Within a class the first one waits for the fewest facts.
         let (class, number, key) = loop {
             let first = self.queued.range((from, 0, Key::FIRST)..).next().copied()?;
+            if first.0 > last {
+                return None;
+            }
             if self.needs.get(&first.2).is_some_and(|n| n.after <= taken) {
                 break first;
             }
