@@ -9,6 +9,7 @@
 use crate::body::Body;
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::types::Codec;
+use crate::zstd_codec;
 use vigie_model::Seq;
 
 /// Length of the head of a segment.
@@ -19,8 +20,6 @@ pub(crate) const FRAME_HEAD: usize = 32;
 const MAGIC: &[u8; 8] = b"VIGIEJNL";
 const VERSION: u32 = 1;
 const HEAD_CRC_AT: usize = 28;
-/// Level of compression of bodies; they are small beside the blocks.
-const LEVEL: i32 = 3;
 
 /// Why bytes are not a segment's head or a frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -161,7 +160,7 @@ impl FrameHead {
         let raw = match self.codec {
             Codec::Raw => body,
             Codec::Zstd => {
-                raw = zstd::bulk::decompress(body, self.raw_len as usize)
+                raw = zstd_codec::decompress(body, self.raw_len as usize)
                     .map_err(|e| FrameError::Decode(e.to_string()))?;
                 &raw[..]
             }
@@ -188,7 +187,7 @@ pub fn encode_frame(first: Seq, body: &Body, salt: u64) -> Result<Vec<u8>, Frame
     if raw.len() > FRAME_BODY_BYTES_MAX {
         return Err(FrameTooLarge(raw.len()));
     }
-    let packed = zstd::bulk::compress(&raw, LEVEL).ok().filter(|packed| packed.len() < raw.len());
+    let packed = zstd_codec::compress(&raw);
     let (codec, stored) = match &packed {
         Some(packed) => (Codec::Zstd, packed),
         None => (Codec::Raw, &raw),

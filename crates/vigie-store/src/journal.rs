@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::{FRAME_HEAD, FrameError, FrameHead, SEGMENT_HEAD, SegmentHead, encode_frame};
-use crate::limits::{FRAME_BODY_BYTES_MAX, SEAL_BYTES};
+use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::write_error::WriteError;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,7 +146,11 @@ impl Journal {
     }
 
     /// Opens the directory: checks the chain of segments, cuts a torn tail, and gives reader and writer.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<(Arc<Journal>, JournalWriter), OpenError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        seal_bytes: u64,
+    ) -> Result<(Arc<Journal>, JournalWriter), OpenError> {
         let names = disk.list(dir).map_err(|e| io_error("list", dir, e))?;
         let mut firsts: Vec<u64> =
             names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
@@ -162,7 +166,7 @@ impl Journal {
             Arc::new(Journal { disk: disk.clone(), dir: dir.to_owned(), segments: Mutex::new(segments) });
         let open =
             open.and_then(|(first, len, salt, file)| Some(OpenSegment { file: file?, first, len, salt }));
-        Ok((journal.clone(), JournalWriter { disk, dir: dir.to_owned(), journal, open, next }))
+        Ok((journal.clone(), JournalWriter { disk, dir: dir.to_owned(), journal, open, next, seal_bytes }))
     }
 }
 
@@ -310,6 +314,7 @@ pub(crate) struct JournalWriter {
     journal: Arc<Journal>,
     open: Option<OpenSegment>,
     next: Seq,
+    seal_bytes: u64,
 }
 
 impl JournalWriter {
@@ -323,7 +328,7 @@ impl JournalWriter {
     pub(crate) fn append(&mut self, body: Body) -> Result<Frame, WriteError> {
         let first = self.next;
         let segment = match self.open.take() {
-            Some(open) if open.len < SEAL_BYTES => self.open.insert(open),
+            Some(open) if open.len < self.seal_bytes => self.open.insert(open),
             sealed => {
                 let previous = sealed.as_ref().map_or((Seq(0), 0), |s| (s.first, s.len));
                 match self.create(first, previous) {

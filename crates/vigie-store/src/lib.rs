@@ -63,6 +63,7 @@ mod store;
 mod types;
 mod verify;
 mod write_error;
+mod zstd_codec;
 
 pub use commit::Committer;
 pub use error::{CommitError, InstantError, KvError, OpenError, ReadError, StoreError};
@@ -81,5 +82,5 @@ pub mod decode {
     pub use crate::body::{Body, Place, Run};
     pub use crate::frame::{FrameError, FrameHead, SegmentHead, decode_frame, encode_frame};
     pub use crate::open::parse_marker;
-    pub use crate::pack::{BlockHead, read_pack};
+    pub use crate::pack::{BlockHead, PackedBlock, read_pack};
 }

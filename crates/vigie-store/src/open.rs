@@ -26,7 +26,7 @@ const MARKER_BYTES_MAX: usize = 64;
 
 /// Opens or makes the store in this directory, whose parent must exist.
 pub(crate) fn open(dir: &Path, options: Options) -> Result<(Store, Committer), OpenError> {
-    let Options { disk, clock, index } = options;
+    let Options { disk, clock, index, seal_bytes } = options;
     disk.create_dir(dir).map_err(|e| io_error("create", dir, e))?;
     let lock = disk.lock(&dir.join("lock")).map_err(|e| match e.kind() {
         io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),
@@ -41,11 +41,11 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<(Store, Committer), O
     disk.sync_dir(parent, SyncSite::OpenParent).map_err(|e| io_error("sync", parent, e))?;
     disk.sync_dir(dir, SyncSite::OpenRoot).map_err(|e| io_error("sync", dir, e))?;
 
-    let (journal, journal_writer) = Journal::open(disk.clone(), &journal_dir)?;
+    let (journal, journal_writer) = Journal::open(disk.clone(), &journal_dir, seal_bytes)?;
     let medium = Medium::new(index, dir, disk.clone());
     let end = Seq(journal_writer.next().0 - 1);
     let (index, applier) = open_index(&medium, &journal, end)?;
-    let (packs, pack_writer) = Packs::open(disk.clone(), &packs_dir, applier.progress().pack)?;
+    let (packs, pack_writer) = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes)?;
 
     let heads = applier.heads().collect();
     let incarnations = applier.incarnations().map_err(|source| OpenError::Index { act: "read", source })?;

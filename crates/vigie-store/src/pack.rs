@@ -11,7 +11,7 @@ use crate::body::{Place, kind_from, kind_number};
 use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
-use crate::limits::{OPEN_PACKS_MAX, SEAL_BYTES};
+use crate::limits::OPEN_PACKS_MAX;
 use crate::types::{Codec, NewBlock};
 use crate::write_error::WriteError;
 use std::collections::HashMap;
@@ -90,9 +90,12 @@ pub(crate) fn pack_head(number: u32) -> [u8; PACK_HEAD] {
     out
 }
 
+/// A block of a pack: where its head begins, the head, and the stored bytes.
+pub type PackedBlock<'a> = (u64, BlockHead, &'a [u8]);
+
 /// Reads a pack from its bytes alone, without journal or index: the blocks up to the first that does not
 /// check out, and the offset of that one. For salvage, tests and fuzzing.
-pub fn read_pack(bytes: &[u8]) -> (Vec<(u64, BlockHead, &[u8])>, Option<u64>) {
+pub fn read_pack(bytes: &[u8]) -> (Vec<PackedBlock<'_>>, Option<u64>) {
     let mut blocks = Vec::new();
     let number = if bytes.len() < PACK_HEAD { 0 } else { le32(bytes, 16) };
     if !bytes.starts_with(&pack_head(number)) {
@@ -182,6 +185,7 @@ impl Packs {
         disk: Arc<dyn Disk>,
         dir: &Path,
         (last, end): (u32, u64),
+        seal_bytes: u64,
     ) -> Result<(Arc<Packs>, PackWriter), OpenError> {
         let io = |act, path: &Path, source| OpenError::Io { act, path: path.to_owned(), source };
         let names = disk.list(dir).map_err(|e| io("list", dir, e))?;
@@ -218,8 +222,8 @@ impl Packs {
         let packs =
             Packs { disk, dir: dir.to_owned(), files: Mutex::default(), bytes: AtomicU64::new(bytes) };
         let packs = Arc::new(packs);
-        let mut writer = PackWriter { packs: packs.clone(), open: None, number: last };
-        if last > 0 && end < SEAL_BYTES {
+        let mut writer = PackWriter { packs: packs.clone(), open: None, number: last, seal_bytes };
+        if last > 0 && end < seal_bytes {
             let path = dir.join(file_name(last));
             let file = packs.disk.open(&path, OpenMode::Write).map_err(|e| io("open", &path, e))?;
             writer.open = Some(OpenPack { file, len: end, entry_synced: true });
@@ -243,6 +247,7 @@ pub(crate) struct PackWriter {
     open: Option<OpenPack>,
     /// Number of the open pack, or of the last one.
     number: u32,
+    seal_bytes: u64,
 }
 
 impl PackWriter {
@@ -250,7 +255,7 @@ impl PackWriter {
     /// After [`WriteError::Full`] nothing of them is left; after any other error the writer must not be
     /// used again.
     pub(crate) fn append(&mut self, blocks: &[&NewBlock]) -> Result<Appended, WriteError> {
-        if self.open.as_ref().is_none_or(|open| open.len >= SEAL_BYTES) {
+        if self.open.as_ref().is_none_or(|open| open.len >= self.seal_bytes) {
             self.create()?;
         }
         let number = self.number;

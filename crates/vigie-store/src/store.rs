@@ -3,7 +3,7 @@
 use crate::commit::{Committer, Job, Waiting};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{CommitError, InstantError, OpenError, StoreError};
-use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX, SEAL_BYTES};
 use crate::medium::IndexMedium;
 use crate::read::ContentReader;
 use crate::shared::Shared;
@@ -26,6 +26,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where the index lies.
     pub index: IndexMedium,
+    /// Length at which segments and packs are sealed, in bytes; [`SEAL_BYTES`] but in tests.
+    pub seal_bytes: u64,
 }
 
 impl Default for Options {
@@ -35,6 +37,7 @@ impl Default for Options {
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock::default()),
             index: IndexMedium::Fjall,
+            seal_bytes: SEAL_BYTES,
         }
     }
 }

@@ -141,7 +141,7 @@ impl SimDisk {
         self.lock().roll()
     }
 
-    /// Operations so far.
+    /// Operations that changed something, so far.
     pub fn operations(&self) -> u64 {
         self.lock().operations
     }
@@ -219,13 +219,15 @@ impl State {
         self.roll() % 100 < percent
     }
 
-    /// Counts an operation; the process may die before it.
+    /// Counts an operation; the process may die before it. Reading is none: to die there changes nothing.
     fn begin(&mut self) -> io::Result<()> {
-        if self.is_dead() {
-            return Err(io::Error::other("the simulated process is dead"));
-        }
+        self.check_alive()?;
         self.operations += 1;
-        if self.is_dead() { Err(io::Error::other("the simulated process dies")) } else { Ok(()) }
+        self.check_alive()
+    }
+
+    fn check_alive(&self) -> io::Result<()> {
+        if self.is_dead() { Err(io::Error::other("the simulated process is dead")) } else { Ok(()) }
     }
 
     fn is_dead(&self) -> bool {
@@ -351,15 +353,18 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let mut state = self.lock();
-        state.begin()?;
+        let state = self.lock();
+        state.check_alive()?;
         let names = state.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(names.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.lock();
-        state.begin()?;
+        state.check_alive()?;
+        if mode == OpenMode::CreateNew {
+            state.begin()?;
+        }
         let inode = match (state.names.get(path).copied(), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
@@ -458,13 +463,13 @@ impl fmt::Debug for SimFile {
 impl DiskFile for SimFile {
     fn length(&self) -> io::Result<u64> {
         let mut state = self.disk.lock();
-        state.begin()?;
+        state.check_alive()?;
         Ok(state.data(self.inode)?.live.len() as u64)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.lock();
-        state.begin()?;
+        state.check_alive()?;
         let live = &state.data(self.inode)?.live;
         let rest = live.get(offset as usize..).unwrap_or_default();
         let len = rest.len().min(buffer.len());
@@ -526,7 +531,7 @@ impl DiskFile for SimFile {
 
     fn drop_cache(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        state.begin()?;
+        state.check_alive()?;
         let data = state.data(self.inode)?;
         let mut live = data.durable.clone();
         for change in &data.unsynced {

@@ -40,6 +40,9 @@ impl Table {
 /// One change of a row: a new value, or its removal.
 pub(crate) type Change = (Table, Vec<u8>, Option<Vec<u8>>);
 
+/// A key and its value.
+pub(crate) type Row = (Vec<u8>, Vec<u8>);
+
 /// Which way a range is walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -79,7 +82,7 @@ impl dyn Kv {
         from: &[u8],
         to: &[u8],
         order: Order,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, KvError> {
+    ) -> Result<Option<Row>, KvError> {
         let mut found = None;
         self.range(table, from, to, order, &mut |key, value| {
             found = Some((key.to_vec(), value.to_vec()));
