@@ -200,3 +200,55 @@ fn serial() -> Result<SerialNumber, getrandom::Error> {
 fn date(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixNanos = UnixNanos(1_790_000_000_000_000_000);
+
+    #[test]
+    fn an_authority_is_made_once_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Authority::open_or_create(dir.path()).unwrap();
+        let second = Authority::open_or_create(dir.path()).unwrap();
+        assert_eq!(first.print(), second.print());
+        assert_eq!(first.certificate(), second.certificate());
+        let name = first.print().server_name();
+        assert_eq!(name, format!("{}.hub.vigie.internal", first.print().hub_id()));
+    }
+
+    #[test]
+    fn a_damaged_or_mixed_file_is_an_error() {
+        let (one, two) = (make().unwrap(), make().unwrap());
+        let at = one.find("-----BEGIN CERTIFICATE").unwrap();
+        let mixed = format!("{}{}", &one[..at], &two[two.find("-----BEGIN CERTIFICATE").unwrap()..]);
+        for text in ["", "hello", &one[..at], &one[at..], &one[..one.len() - 40], &mixed] {
+            let dir = tempfile::tempdir().unwrap();
+            private::write(dir.path(), FILE, text.as_bytes()).unwrap();
+            let error = Authority::open_or_create(dir.path()).unwrap_err();
+            assert!(matches!(error, AuthorityError::Damaged { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_holder_of_a_key_gets_a_certificate_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open_or_create(dir.path()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["evil.example".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let csr = params.serialize_request(&key).unwrap();
+        let issue = |csr: &[u8]| authority.issue_machine(csr, MachineId([1; 16]), "web01", NOW);
+        let chain = issue(csr.der()).unwrap();
+        let certificate = parse(&chain[0]).unwrap();
+        assert!(!certificate.is_ca(), "what a request says of itself is ignored");
+        assert_eq!(crate::link::MachineCard::from_der(&chain[0]).unwrap().name, "web01");
+
+        let mut forged = csr.der().to_vec();
+        let last = forged.len() - 1;
+        forged[last] ^= 1;
+        assert!(matches!(issue(&forged), Err(IssueError::Request(_))));
+        assert!(matches!(issue(&[0; CERTIFICATE_BYTES_MAX + 1]), Err(IssueError::Request(_))));
+    }
+}

@@ -110,3 +110,66 @@ impl MachineCard {
         Ok(MachineCard { id, name: name.to_owned(), certificate: *blake3::hash(der).as_bytes(), not_after })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    fn certificate(names: Vec<SanType>) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    fn uri(text: &str) -> SanType {
+        SanType::URI(text.try_into().unwrap())
+    }
+
+    #[test]
+    fn a_machine_is_read_back_from_its_certificate() {
+        let id = MachineId([0xab; 16]);
+        assert_eq!(machine_uri(id, "web01"), "vigie:machine:abababababababababababababababab:web01");
+        let card = MachineCard::from_der(&certificate(vec![uri(&machine_uri(id, "web01"))])).unwrap();
+        assert_eq!((card.id, card.name.as_str()), (id, "web01"));
+    }
+
+    #[test]
+    fn other_names_are_no_machine() {
+        let good = machine_uri(MachineId([1; 16]), "a");
+        let dns = SanType::DnsName("a.example".try_into().unwrap());
+        for names in [
+            vec![],
+            vec![dns.clone()],
+            vec![uri(&good), dns],
+            vec![uri("https://example.org/")],
+            vec![uri("vigie:machine:abcd:web01")],
+            vec![uri(&machine_uri(MachineId([1; 16]), "../x"))],
+            vec![uri(&machine_uri(MachineId([1; 16]), "a:b"))],
+        ] {
+            let shown = format!("{names:?}");
+            assert!(
+                matches!(MachineCard::from_der(&certificate(names)), Err(CardError::NoMachine(_))),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        let der = certificate(vec![uri(&machine_uri(MachineId([1; 16]), "a"))]);
+        for cut in 0..der.len() {
+            assert!(MachineCard::from_der(&der[..cut]).is_err());
+        }
+        let longer = [&der[..], &[0]].concat();
+        assert!(matches!(MachineCard::from_der(&longer), Err(CardError::NotX509(_))));
+        for at in 0..der.len() {
+            for bit in 0..8 {
+                let mut bad = der.clone();
+                bad[at] ^= 1 << bit;
+                let _ = crate::fuzzing::certificate(&bad);
+                let _ = crate::fuzzing::certificate_request(&bad);
+            }
+        }
+    }
+}

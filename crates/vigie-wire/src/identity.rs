@@ -274,3 +274,76 @@ fn pem(certificate: &[u8]) -> String {
     let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
     format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::Authority;
+
+    const DAY: i64 = 24 * 3600 * 1_000_000_000;
+    const NOW: UnixNanos = UnixNanos(20_000 * DAY);
+
+    fn enrolled(authority: &Authority, key: &EnrolKey) -> Enrolled {
+        let machine = MachineId([3; 16]);
+        let chain = authority.issue_machine(&key.request().unwrap(), machine, "web01", NOW).unwrap();
+        Enrolled { machine, chain }
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open_or_create(dir.path()).unwrap();
+        let key = EnrolKey::load_or_create(dir.path()).unwrap();
+        let identity = key.finish(enrolled(&authority, &key), "web01", authority.print()).unwrap();
+        assert!(!identity.needs_renewal(UnixNanos(NOW.0 + 60 * DAY - 1)));
+        assert!(identity.needs_renewal(UnixNanos(NOW.0 + 60 * DAY)));
+    }
+
+    #[test]
+    fn answers_for_others_are_refused() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let authority = Authority::open_or_create(dir.path()).unwrap();
+        let key = EnrolKey::load_or_create(dir.path()).unwrap();
+        let stranger = EnrolKey::load_or_create(other.path()).unwrap();
+        let good = enrolled(&authority, &key);
+        let finish = |answer: Enrolled, name: &str, print| key.finish(answer, name, print).unwrap_err();
+        assert_eq!(
+            finish(enrolled(&authority, &stranger), "web01", authority.print()),
+            BadIdentity::Other("key")
+        );
+        assert_eq!(finish(good.clone(), "db", authority.print()), BadIdentity::Other("machine"));
+        assert_eq!(finish(good.clone(), "web01", AuthorityPrint([0; 32])), BadIdentity::Other("authority"));
+        let one = Enrolled { chain: good.chain[..1].to_vec(), ..good };
+        assert_eq!(finish(one, "web01", authority.print()), BadIdentity::Count(1));
+    }
+
+    #[test]
+    fn the_file_survives_or_says_what_is_wrong_and_shows_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Identity::load(dir.path()).unwrap().is_none());
+        let authority = Authority::open_or_create(dir.path()).unwrap();
+        let key = EnrolKey::load_or_create(dir.path()).unwrap();
+        let identity = key.finish(enrolled(&authority, &key), "web01", authority.print()).unwrap();
+        identity.save(dir.path()).unwrap();
+        assert_eq!(Identity::load(dir.path()).unwrap().unwrap().chain, identity.chain);
+        let shown = format!("{identity:?} {:?} {key:?}", identity.renewal().unwrap());
+        assert!(!shown.contains("KEY") && !shown.contains("[48"), "{shown}");
+
+        let text = private::read(dir.path(), FILE).unwrap().unwrap();
+        for cut in (0..text.len() - 2).step_by(7) {
+            private::write(dir.path(), FILE, &text[..cut]).unwrap();
+            assert!(matches!(Identity::load(dir.path()), Err(IdentityError::Damaged { .. })), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_a_renewal_have_golden_bytes() {
+        let renew = Renew { csr: vec![1, 2] };
+        assert_eq!(renew.write()[..], [0x0a, 2, 1, 2]);
+        assert_eq!(Renew::read(&renew.write()), Ok(renew));
+        let renewed = Renewed { chain: vec![vec![1], vec![2]] };
+        assert_eq!(renewed.write()[..], [0x0a, 1, 1, 0x0a, 1, 2]);
+        assert_eq!(Renewed::read(&renewed.write()), Ok(renewed));
+        assert!(Renew::read(&[]).is_err() && Renewed::read(&[0x0a, 1, 1]).is_err());
+    }
+}

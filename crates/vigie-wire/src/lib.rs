@@ -18,6 +18,22 @@
 //! [`tls`] links that prove who is there ·
 //! [`private`] files that nobody else may read ·
 //! [`socket`] the sockets below.
+//!
+//! ```
+//! use vigie_wire::{Frame, Peer, memory_pair};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), vigie_wire::WireError> {
+//! let hub = Peer::Hub { hub: vigie_model::MachineId([1; 16]) };
+//! let (agent, hub, _cut) = memory_pair(hub, Peer::Unenrolled);
+//! let (_reader, mut writer) = agent.split();
+//! let (mut reader, _writer) = hub.split();
+//! writer.send(&Frame::Ping { token: 1 }).await?;
+//! writer.flush().await?;
+//! assert_eq!(reader.next().await?, Some(Frame::Ping { token: 1 }));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod authority;
 pub mod backoff;
@@ -26,6 +42,8 @@ pub mod calls;
 pub mod card;
 pub mod enrol;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod invites;
 pub mod keepalive;

@@ -88,8 +88,13 @@ pub const CALL_DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 // === connections and enrolment ===
 
-/// Connections that may be in their TLS handshake at once. An honest one takes milliseconds.
-pub const HANDSHAKES_MAX: usize = 256;
+/// Connections that may at once be in their TLS handshake or have shown no certificate. An honest one
+/// takes milliseconds.
+pub const STRANGERS_MAX: usize = 256;
+
+/// The same for one IPv4 address or one IPv6 /64: many machines may come back at once from behind one
+/// router, and try again soon.
+pub const STRANGERS_EACH_MAX: usize = 64;
 
 /// Invites that are remembered.
 pub const INVITES_MAX: usize = 10_000;

@@ -7,6 +7,7 @@ use crate::limits::{
     STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES,
 };
 use crate::tls::explain;
+use crate::tls::slots::Slot;
 use bytes::{Buf, BytesMut};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -95,18 +96,25 @@ pub struct Link {
     peer: Peer,
     remote: Option<SocketAddr>,
     io: Box<dyn Transport>,
+    held: Option<Slot>,
 }
 
 impl Link {
     /// A link over any transport to a peer whose identity the caller vouches for.
     pub fn new(peer: Peer, io: impl Transport + 'static) -> Self {
-        Link { peer, remote: None, io: Box::new(io) }
+        Link { peer, remote: None, io: Box::new(io), held: None }
     }
 
     /// The same link, with the address at its other end for people to see.
     #[must_use]
     pub fn with_remote(self, remote: SocketAddr) -> Self {
         Link { remote: Some(remote), ..self }
+    }
+
+    /// The same link, which keeps a place among strangers until it is gone.
+    #[must_use]
+    pub(crate) fn holding(self, slot: Slot) -> Self {
+        Link { held: Some(slot), ..self }
     }
 
     /// Who is at the other end.
@@ -126,8 +134,13 @@ impl Link {
             Peer::Hub { .. } | Peer::Machine(_) => FRAME_BYTES_MAX,
         };
         let (read, write) = tokio::io::split(self.io);
-        let reader =
-            FrameReader { io: read, decoder: Decoder { frame_max }, buffer: BytesMut::new(), failed: false };
+        let reader = FrameReader {
+            io: read,
+            decoder: Decoder { frame_max },
+            buffer: BytesMut::new(),
+            failed: false,
+            held: self.held,
+        };
         let writer = FrameWriter { io: write, buffer: BytesMut::new(), failed: false };
         (reader, writer)
     }
@@ -154,7 +167,9 @@ pub async fn farewell(
         writer.queue(frame)?;
     }
     writer.close().await?;
-    drain(reader.io).await;
+    let FrameReader { io, held, .. } = reader;
+    drain(io).await;
+    drop(held);
     Ok(())
 }
 
@@ -189,6 +204,8 @@ pub struct FrameReader {
     decoder: Decoder,
     buffer: BytesMut,
     failed: bool,
+    /// Given back when the reader is dropped: last of all in [`farewell`].
+    held: Option<Slot>,
 }
 
 impl FrameReader {

@@ -168,8 +168,15 @@ impl ReplyStream {
     fn cancel(&mut self) {
         self.over = true;
         let mut state = self.shared.lock();
-        if state.asked.remove(&self.id).is_some() {
-            self.shared.push(&mut state, Frame::Cancel { id: self.id });
+        if state.asked.remove(&self.id).is_none() {
+            return;
+        }
+        let unsent = state.queue.iter().position(|f| matches!(f, Frame::Request(r) if r.id == self.id));
+        match unsent {
+            // The other side never hears of it; and callers that come and go while the link stands still
+            // do not make the queue grow.
+            Some(at) => drop(state.queue.remove(at)),
+            None => self.shared.push(&mut state, Frame::Cancel { id: self.id }),
         }
     }
 }

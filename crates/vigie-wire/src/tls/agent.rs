@@ -67,10 +67,16 @@ impl From<InvalidDnsNameError> for ConnectError {
 }
 
 /// A machine's end of TLS, for connections to its hub. To be made anew when the identity is renewed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AgentTls {
     config: Arc<ClientConfig>,
     authority: AuthorityPrint,
+}
+
+impl std::fmt::Debug for AgentTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AgentTls({})", self.authority)
+    }
 }
 
 impl AgentTls {

@@ -1,10 +1,11 @@
 //! The hub's end of TLS.
 
+use super::slots::Slots;
 use super::{ALPN, SOCKET_BUFFER_BYTES, Time, explain, provider};
 use crate::authority::{Authority, AuthorityError, IssueError, LIFE};
 use crate::card::{AuthorityPrint, CardError};
 use crate::frame::{Failure, FailureCode, Renew, Renewed};
-use crate::limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX};
+use crate::limits::{HANDSHAKE_TIME_MAX, STRANGERS_EACH_MAX, STRANGERS_MAX};
 use crate::link::{Link, MachineCard, Peer, linger};
 use crate::socket;
 use bytes::Bytes;
@@ -16,15 +17,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use vigie_model::{Clock, MachineId, UnixNanos};
 
 /// Why a connection did not become a link. The connection is closed; the hub goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// Too many connections are in their handshake.
-    #[error("{HANDSHAKES_MAX} connections are in their handshake already")]
+    /// Too many connections have not proved anything yet.
+    #[error(
+        "too many connections without a certificate: {STRANGERS_MAX} in all, {STRANGERS_EACH_MAX} from one host"
+    )]
     Busy,
     /// The handshake took too long.
     #[error("the TLS handshake was not done within {HANDSHAKE_TIME_MAX:?}")]
@@ -41,12 +43,18 @@ pub enum AcceptError {
 }
 
 /// The hub's authority and its end of TLS. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HubTls {
     authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
     config: Arc<ServerConfig>,
-    handshakes: Arc<Semaphore>,
+    strangers: Slots,
+}
+
+impl std::fmt::Debug for HubTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HubTls({})", self.authority.print())
+    }
 }
 
 impl HubTls {
@@ -57,7 +65,7 @@ impl HubTls {
     pub fn open_or_create(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, AuthorityError> {
         let authority = Arc::new(Authority::open_or_create(dir)?);
         let config = Arc::new(server_config(&authority, &clock)?);
-        Ok(HubTls { authority, clock, config, handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)) })
+        Ok(HubTls { authority, clock, config, strangers: Slots::default() })
     }
 
     /// The hub, as a machine.
@@ -79,8 +87,8 @@ impl HubTls {
     /// # Errors
     /// About this connection only.
     pub async fn accept(&self, tcp: TcpStream) -> Result<Link, AcceptError> {
-        let _slot = self.handshakes.try_acquire().map_err(|_| AcceptError::Busy)?;
         let remote = tcp.peer_addr()?;
+        let slot = self.strangers.take(remote.ip()).ok_or(AcceptError::Busy)?;
         socket::prepare(&tcp)?;
         let tcp = BufReader::with_capacity(SOCKET_BUFFER_BYTES, tcp);
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
@@ -94,11 +102,12 @@ impl HubTls {
                 return Err(explain::io_error(&error).map_or(AcceptError::Io(error), AcceptError::Tls));
             }
         };
-        let peer = match tls.get_ref().1.peer_certificates() {
-            Some([leaf, ..]) => Peer::Machine(MachineCard::from_der(leaf)?),
-            _ => Peer::Unenrolled,
-        };
-        Ok(Link::new(peer, tls).with_remote(remote))
+        Ok(match tls.get_ref().1.peer_certificates() {
+            Some([leaf, ..]) => Link::new(Peer::Machine(MachineCard::from_der(leaf)?), tls),
+            // A stranger keeps its place until it is gone.
+            _ => Link::new(Peer::Unenrolled, tls).holding(slot),
+        }
+        .with_remote(remote))
     }
 
     /// Answers the request [`crate::RENEW`] of a machine: the body of the reply.
@@ -141,14 +150,13 @@ fn server_config(authority: &Arc<Authority>, clock: &Arc<dyn Clock>) -> Result<S
 
 /// The hub's own certificate. It is not stored: a new one, with a new key, is made at start and whenever
 /// less than a third of its life is left, also in a hub that runs for years.
-#[derive(Debug)]
 struct OwnCertificate {
     authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
     current: Mutex<Issued>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Issued {
     key: Arc<CertifiedKey>,
     /// Outside of this span another one is made; a clock that was set back counts, too.
@@ -172,6 +180,12 @@ impl OwnCertificate {
             }
         }
         Arc::clone(&current.key)
+    }
+}
+
+impl std::fmt::Debug for OwnCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnCertificate").finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod agent;
 pub(crate) mod explain;
 pub(crate) mod hub;
 mod pinned;
+pub(crate) mod slots;
 
 pub use agent::{AgentTls, ConnectError};
 pub use hub::{AcceptError, HubTls};

@@ -114,18 +114,35 @@ async fn a_slow_reader_stops_only_its_own_answer() {
 #[tokio::test]
 async fn dropping_the_stream_cancels_the_call_there() {
     let (a, b, _cut) = memory_pair(HUB, Peer::Unenrolled);
-    let (gone, mut was_gone) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let (a, _) = run(a, echo);
     let _b = run(b, move |call| {
-        let gone = gone.clone();
-        async move { gone.send(call.gone().await).unwrap() }
+        let tell = tell.clone();
+        async move {
+            tell.send("begun").unwrap();
+            call.gone().await;
+            tell.send("gone").unwrap();
+        }
     });
-    drop(a.request("anything", Bytes::new(), LONG).unwrap());
-    let mut stream = a.request("anything", Bytes::new(), LONG).unwrap();
-    tokio::select! {
-        part = stream.next() => panic!("{part:?}"),
-        gone = was_gone.recv() => assert!(gone.is_some()),
+    let stream = a.request("anything", Bytes::new(), LONG).unwrap();
+    assert_eq!(told.recv().await, Some("begun"));
+    drop(stream);
+    assert_eq!(told.recv().await, Some("gone"));
+}
+
+#[tokio::test]
+async fn a_call_given_up_before_it_was_sent_leaves_nothing_behind() {
+    let mut calls = Calls::new();
+    let caller = calls.caller();
+    drop(caller.request("anything", Bytes::new(), LONG).unwrap());
+    let kept = caller.request("else", Bytes::new(), LONG).unwrap();
+    match calls.next_frame().await {
+        Frame::Request(request) => assert_eq!(request.capability, "else"),
+        other => panic!("{other:?}"),
     }
+    drop(kept);
+    assert_eq!(calls.next_frame().await, Frame::Cancel { id: 1 });
+    assert_eq!(calls.under_way(), (0, 0));
 }
 
 #[tokio::test]

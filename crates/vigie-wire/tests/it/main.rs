@@ -1,5 +1,7 @@
 //! The wire over real sockets: one hub, its machines, and those who are neither.
 
+#![allow(clippy::unwrap_used)]
+
 mod bulk;
 mod calls;
 mod enrolment;

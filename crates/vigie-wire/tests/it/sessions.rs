@@ -103,3 +103,36 @@ async fn a_hub_that_is_down_or_nowhere_is_said_to_be() {
     let error = agent.connect("no-port").await.unwrap_err();
     assert!(matches!(error, ConnectError::Resolve { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_stolen_machine_cannot_play_the_hub() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let hub = Hub::start().await;
+    let (stolen, victim) = (hub.new_machine("stolen").await, hub.new_machine("victim").await);
+    let dir = tempfile::tempdir().unwrap();
+    stolen.save(dir.path()).unwrap();
+    let pem = std::fs::read(dir.path().join("identity.pem")).unwrap();
+    let chain = CertificateDer::pem_slice_iter(&pem).map(Result::unwrap).collect();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_slice(&pem).unwrap())
+        .unwrap();
+    let listener = vigie_wire::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config)).accept(tcp).await.is_ok()
+    });
+    let agent = AgentTls::new(&victim, hub.clock.clone()).unwrap();
+    match agent.connect(&place).await {
+        Err(ConnectError::Tls { why, .. }) => {
+            assert!(why.contains("is not a hub's") || why.contains("for another purpose"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!server.await.unwrap());
+}
