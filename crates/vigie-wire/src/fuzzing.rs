@@ -1,14 +1,9 @@
 //! Decoders that are private otherwise, for the fuzz targets. No part of the interface.
 
+use crate::authority;
 use crate::card::{AuthorityPrint, parse};
 use crate::frame::{Renew, Renewed};
 use crate::link::MachineCard;
-use crate::{authority, invites};
-
-/// The hub's list of invites, as read from its file.
-pub fn invites(bytes: &[u8]) -> bool {
-    invites::parse_invites(bytes).is_ok()
-}
 
 /// A certificate, as any peer may show it.
 pub fn certificate(der: &[u8]) -> bool {

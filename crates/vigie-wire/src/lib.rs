@@ -17,7 +17,8 @@
 //! [`enrol`] how it gets them ·
 //! [`tls`] links that prove who is there ·
 //! [`private`] files that nobody else may read ·
-//! [`socket`] the sockets below.
+//! [`socket`] the sockets below ·
+//! [`fuzzing`] decoders that only a fuzzer calls from outside.
 //!
 //! ```
 //! use vigie_wire::{Frame, Peer, memory_pair};
