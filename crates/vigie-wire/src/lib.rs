@@ -14,7 +14,7 @@
 //! [`card`] the names in them ·
 //! [`token`] and [`invites`] what lets a machine in, and the hub's list of it ·
 //! [`identity`] a machine's key and certificate ·
-//! [`enrol`] how it gets them ·
+//! [`enrol`](mod@enrol) how it gets them ·
 //! [`tls`] links that prove who is there ·
 //! [`private`] files that nobody else may read ·
 //! [`socket`] the sockets below ·
