@@ -14,12 +14,26 @@ pub(crate) fn found(fs: &FakeFs) -> std::io::Result<()> {
     fs.mkdir_all(OUTSIDE)
 }
 
+/// Kinds of deeds; links come last.
+const KINDS: usize = 24;
+
 /// Does one thing. Some of them fail, as they do in life; the file system decides.
 pub(crate) fn one(fs: &FakeFs, dice: &mut Dice) -> String {
+    let kind = dice.below(KINDS);
+    deed(fs, dice, kind)
+}
+
+/// Does one thing that makes no second name.
+pub(crate) fn any_but_link(fs: &FakeFs, dice: &mut Dice) -> String {
+    let kind = dice.below(KINDS - 1);
+    deed(fs, dice, kind)
+}
+
+fn deed(fs: &FakeFs, dice: &mut Dice, kind: usize) -> String {
     let inside = paths(fs, ROOT);
     let (some, other) = (path(dice, &inside), path(dice, &inside));
     let new = fresh(dice, &inside);
-    let (word, done) = match dice.below(24) {
+    let (word, done) = match kind {
         0..=5 => ("write", fs.write(&new, &bytes(dice))),
         6..=8 => ("rewrite", fs.write(&some, &bytes(dice))),
         9 => ("append", fs.append(&some, &bytes(dice))),
@@ -30,15 +44,15 @@ pub(crate) fn one(fs: &FakeFs, dice: &mut Dice) -> String {
         15..=16 => ("rename", if some == ROOT { Ok(()) } else { fs.rename(&some, &new) }),
         17 => ("rename over", if some == ROOT || other == ROOT { Ok(()) } else { fs.rename(&some, &other) }),
         18 => ("exchange", if some == ROOT || other == ROOT { Ok(()) } else { fs.exchange(&some, &other) }),
-        19 => ("link", fs.link(&some, &new)),
-        20 => match dice.below(3) {
+        19 => match dice.below(3) {
             0 => ("symlink", fs.symlink(b"../somewhere", &new)),
             1 => ("mkfifo", fs.mkfifo(&new)),
             _ => ("setxattr", fs.setxattr(&some, b"user.mood", &[dice.below(256) as u8])),
         },
-        21 => ("chmod", fs.chmod(&some, 0o600 + dice.below(0o200) as u32)),
-        22 => ("chown", fs.chown(&some, dice.below(3) as u32, dice.below(3) as u32)),
-        _ => across(fs, dice, &some, &new),
+        20 => ("chmod", fs.chmod(&some, 0o600 + dice.below(0o200) as u32)),
+        21 => ("chown", fs.chown(&some, dice.below(3) as u32, dice.below(3) as u32)),
+        22 => across(fs, dice, &some, &new),
+        _ => ("link", fs.link(&some, &new)),
     };
     let outcome = done.map_or_else(|e| format!(" ({:?})", e.kind()), |()| String::new());
     format!("{word} {} {}{outcome}", String::from_utf8_lossy(&some), String::from_utf8_lossy(&new))

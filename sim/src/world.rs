@@ -105,6 +105,8 @@ struct World {
     agent: Option<(Agent, vigie_agent::Running)>,
     clean_stop: Option<CleanStop>,
     notes: u64,
+    /// Whether the disk may have run out of room.
+    full: bool,
     /// Trees that were checked once, and must be the same for ever.
     past: Vec<(Seq, Model)>,
 }
@@ -124,6 +126,7 @@ pub(crate) async fn play(seed: u64, steps: u32, tell: bool) -> Result<()> {
         agent: None,
         clean_stop: None,
         notes: 0,
+        full: false,
         past: Vec::new(),
     };
     deeds::found(&world.fs)?;
@@ -149,14 +152,20 @@ impl World {
         match self.dice.below(100) {
             0..=59 => {
                 let deed = deeds::one(&self.fs, &mut self.dice);
+                let linked = deed.starts_with("link");
                 self.say(|| deed);
+                // A name that is made and gone before anyone could look tells inotify nothing of the node
+                // that was written through it.
+                if linked {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
             60..=74 => self.wait(30).await,
             75..=79 => self.wait(5_000).await,
             80..=82 => {
                 // More at once than the kernel's queue holds.
                 for _ in 0..self.dice.below(60) {
-                    let deed = deeds::one(&self.fs, &mut self.dice);
+                    let deed = deeds::any_but_link(&self.fs, &mut self.dice);
                     self.say(|| deed);
                 }
             }
@@ -171,8 +180,9 @@ impl World {
                 let room = self.dice.below(20_000) as u64;
                 self.say(|| format!("the disk has room for {room} bytes"));
                 self.disk.fault(SimFault::Room(room));
+                self.full = true;
             }
-            95..=96 => self.disk.make_room(),
+            95..=96 => self.make_room(),
             97 => self.note().await?,
             _ => self.settle().await?,
         }
@@ -185,6 +195,12 @@ impl World {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    fn make_room(&mut self) {
+        self.say(|| "the disk has room again".into());
+        self.disk.make_room();
+        self.full = false;
+    }
+
     fn start_hub(&mut self) -> Result<()> {
         self.say(|| "the hub starts".into());
         let options = Options {
@@ -193,7 +209,14 @@ impl World {
             index: IndexMedium::Memory(self.index.clone()),
             seal_bytes: 256 * 1024,
         };
-        let (store, committer) = Store::open(Path::new("/hub"), options).context("opening the store")?;
+        let (store, committer) = match Store::open(Path::new("/hub"), options) {
+            Ok(opened) => opened,
+            Err(why) if self.full => {
+                self.say(|| format!("the hub cannot start: {why}"));
+                return Ok(());
+            }
+            Err(why) => return Err(why).context("opening the store"),
+        };
         let committer = tokio::spawn(committer.run());
         let hub = Hub::assemble(vigie_hub::Parts {
             store,

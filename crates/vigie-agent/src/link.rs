@@ -22,6 +22,9 @@ use vigie_wire::{Backoff, Caller, Calls, Frame, FrameReader, FrameWriter, Keepal
 /// How long a hub may take to tell its whole tree. A million nodes take some seconds.
 const TREE_WITHIN: Duration = Duration::from_secs(3600);
 
+/// A session that lasted this long was a good one, even when nothing happened in it.
+const LONG_ENOUGH: Duration = Duration::from_secs(10);
+
 /// What the link side of an agent shares with whoever asks about it.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -166,9 +169,16 @@ impl LinkSide {
         if !self.resume(&welcome) {
             return Attempt::Again;
         }
-        backoff.reset();
         self.shared.note("connected", None);
-        Attempt::Session(self.session(reader, writer, &welcome).await)
+        let began = self.shared.clock.monotonic();
+        let durable = self.sources.numbers.durable();
+        let ended = self.session(reader, writer, &welcome).await;
+        // A hub that lets us in and can take nothing, for want of room, is not to be asked ten times a second.
+        let lasted = self.shared.clock.monotonic().saturating_sub(began);
+        if self.sources.numbers.durable() > durable || lasted > LONG_ENOUGH {
+            backoff.reset();
+        }
+        Attempt::Session(ended)
     }
 
     /// Agrees on where to go on; `false` when a new incarnation has to begin.

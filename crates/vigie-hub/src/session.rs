@@ -143,11 +143,9 @@ async fn greet(hub: &Hub, reader: &mut FrameReader, card: &MachineCard) -> Resul
         return Err(refuse(RefuseCode::Version, format!("the hub speaks {ours:?}, the agent {theirs:?}")));
     }
     match hub.store().health() {
-        // Commits are durable even while the index lags behind.
-        Health::Ok | Health::IndexStalled(_) => {}
-        Health::DiskFull => {
-            return Err(refuse(RefuseCode::Unavailable, "the hub's disk is full".into()));
-        }
+        // Commits are durable even while the index lags behind; and whether a full disk has room again shows
+        // only when something is written to it.
+        Health::Ok | Health::IndexStalled(_) | Health::DiskFull => {}
         Health::Poisoned(why) => {
             return Err(refuse(RefuseCode::Unavailable, format!("the hub's store has failed: {why}")));
         }

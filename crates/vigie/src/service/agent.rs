@@ -27,7 +27,7 @@ impl AgentService {
 
     /// Stops the agent once what it saw is on the hub, then its API. True when all of it was.
     pub(crate) async fn stop(self) -> bool {
-        let drained = self.running.shutdown(STOP_WITHIN).await;
+        let drained = self.running.shutdown(STOP_WITHIN).await.is_some();
         self.api.shutdown(API_STOP_WITHIN).await;
         drained
     }
