@@ -79,10 +79,12 @@ impl Journal {
         FramePlace { segment: Seq(1), offset: SEGMENT_HEAD as u64 }
     }
 
-    /// Where the segment after this one begins.
+    /// Where the segment after the one begins in which the frame at this place lies.
     pub(crate) fn segment_after(&self, place: FramePlace) -> Option<FramePlace> {
         let segments = self.lock();
-        let next = segments.iter().find(|s| s.first > place.segment)?;
+        let at = segments.iter().position(|s| s.first == place.segment)?;
+        let is_at_end = place.offset >= segments[at].len;
+        let next = segments.get(at + 1 + usize::from(is_at_end))?;
         Some(FramePlace { segment: next.first, offset: SEGMENT_HEAD as u64 })
     }
 

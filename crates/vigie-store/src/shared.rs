@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     /// Set when nobody waits for anything any more.
     pub closing: AtomicBool,
     blocks: AtomicU64,
+    unread: AtomicU64,
     live: Mutex<Live>,
     /// Keeps others out as long as anyone holds the store.
     _lock: Box<dyn Send + Sync>,
@@ -84,6 +85,7 @@ impl Shared {
             tail: watch::Sender::new(progress.applied),
             closing: AtomicBool::new(false),
             blocks: AtomicU64::new(progress.blocks),
+            unread: AtomicU64::new(progress.unread),
             live: Mutex::new(Live { heads, ..Live::default() }),
             _lock: lock,
         }
@@ -101,6 +103,11 @@ impl Shared {
     /// Distinct blocks in the index.
     pub(crate) fn blocks(&self) -> u64 {
         self.blocks.load(Ordering::Relaxed)
+    }
+
+    /// Records that should be in the index and could not be read.
+    pub(crate) fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// The last durable record of a machine.
@@ -204,6 +211,7 @@ impl Shared {
             }
         }
         self.blocks.store(progress.blocks, Ordering::Relaxed);
+        self.unread.store(progress.unread, Ordering::Relaxed);
         self.tail.send_replace(progress.applied);
     }
 

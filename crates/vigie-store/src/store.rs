@@ -167,6 +167,7 @@ impl Store {
     pub fn sizes(&self) -> Sizes {
         Sizes {
             records: self.shared.tail().0,
+            unread: self.shared.unread(),
             blocks: self.shared.blocks(),
             journal_bytes: self.shared.journal.bytes(),
             pack_bytes: self.shared.packs.bytes(),
@@ -247,5 +248,21 @@ impl Store {
     /// as long as reading all packs takes; commits go on meanwhile, and are verified up to the tail of now.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
         crate::verify::verify(&self.shared, progress)
+    }
+
+    /// Rows of the tables of edges and of nodes, counted one by one: for tests of what a change writes.
+    #[cfg(feature = "fakes")]
+    pub fn tree_rows(&self) -> Result<(usize, usize), StoreError> {
+        use crate::kv::{Order, Table};
+        let kv = self.shared.index.kv()?;
+        let count = |table| {
+            let mut rows = 0;
+            kv.range(table, &[], &[u8::MAX; 4], Order::Ascending, &mut |_, _| {
+                rows += 1;
+                std::ops::ControlFlow::Continue(())
+            })?;
+            Ok::<usize, StoreError>(rows)
+        };
+        Ok((count(Table::Edges)?, count(Table::Nodes)?))
     }
 }

@@ -105,6 +105,8 @@ pub struct LastOf {
 pub struct Sizes {
     /// Records in the journal.
     pub records: u64,
+    /// Records of streams that are indexed which could not be read: they are in the journal alone.
+    pub unread: u64,
     /// Distinct blocks.
     pub blocks: u64,
     /// Length of all journal segments, in bytes.

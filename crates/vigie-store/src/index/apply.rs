@@ -44,7 +44,7 @@ pub(crate) struct Progress {
     pub machines: u32,
     /// Records of known streams that could not be read, and are in the journal alone.
     #[n(6)]
-    pub skipped: u64,
+    pub unread: u64,
 }
 
 /// One incarnation of a machine.
@@ -189,7 +189,7 @@ impl Applier {
             let stamp = (Seq(first.0 + at as u64), now);
             let mut rows = Rows { ordinal: machine.ordinal, stamp, changes };
             if rows.fact(fact, &mut machine.open_gaps).is_none() {
-                self.progress.skipped += 1;
+                self.progress.unread += 1;
             }
         }
         let (Some(begin), Some(time)) = (begin, time) else { return };
