@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use vigie_agent::{Agent, CleanStop, Cpu, Dial, DialError, Parts};
 use vigie_hub::Hub;
 use vigie_model::{
-    AgentRecord, BytePath, Clock, Incarnation, MachineId, Origin, RecordNo, Seq, Stream, UnixNanos,
+    AgentRecord, BytePath, Clock, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, Stream, UnixNanos,
 };
 use vigie_store::disk::{SimDisk, SimFault};
 use vigie_store::{Batch, IndexMedium, MemIndex, NewRecord, Options, Store};
@@ -132,16 +132,38 @@ pub(crate) async fn play(seed: u64, steps: u32, tell: bool) -> Result<()> {
     deeds::found(&world.fs)?;
     world.start_hub()?;
     world.start_agent()?;
-    for step in 0..steps {
-        world.step().await.with_context(|| format!("step {step}"))?;
+    let end = world.run(steps).await;
+    if end.is_err() {
+        world.tell_journal();
     }
-    world.settle().await.context("at the end")?;
-    world.judge_past()?;
-    ensure!(world.store()?.verify(&mut |_| {})?.is_whole(), "a block or a frame is damaged");
-    Ok(())
+    end
 }
 
+/// Records that are told when a story ends badly.
+const TOLD_RECORDS: usize = 60;
+
 impl World {
+    async fn run(&mut self, steps: u32) -> Result<()> {
+        for step in 0..steps {
+            self.step().await.with_context(|| format!("step {step}"))?;
+        }
+        self.settle().await.context("at the end")?;
+        self.judge_past()?;
+        ensure!(self.store()?.verify(&mut |_| {})?.is_whole(), "a block or a frame is damaged");
+        Ok(())
+    }
+
+    /// The end of the journal, for whoever looks for the reason.
+    fn tell_journal(&self) {
+        let Ok(store) = self.store() else { return };
+        let records = store.records_before(Seq(u64::MAX), TOLD_RECORDS).unwrap_or_default();
+        for record in records {
+            self.say(|| {
+                format!("#{} n={} {:?}", record.seq, record.origin.n, FileEvent::decode(&record.fact))
+            });
+        }
+    }
+
     fn say(&self, what: impl FnOnce() -> String) {
         if self.tell {
             eprintln!("{:>12?} {}", self.clock.monotonic(), what());
