@@ -38,6 +38,8 @@ impl Why {
     pub(super) const SCAN_LIVE: Why = Why(128 | 64);
     /// The directory itself was removed, which only happens to an empty one.
     pub(super) const DELETED: Why = Why(256);
+    /// Whether its content is the one recorded is to be settled.
+    pub(super) const SETTLE: Why = Why(512);
 
     pub(super) fn has(self, other: Why) -> bool {
         self.0 & other.0 != 0
@@ -48,7 +50,7 @@ impl Why {
         self.0 & Why::SCAN_LIVE.0 != Why::SCAN.0
     }
 
-    fn with(self, other: Why) -> Why {
+    pub(super) fn with(self, other: Why) -> Why {
         Why(self.0 | other.0)
     }
 }
@@ -148,6 +150,11 @@ impl Dirty {
         self.order.insert(place, spot.clone());
         self.entries.insert(spot, entry);
         Marked::New
+    }
+
+    /// What is said of a name that is not looked at yet.
+    pub(super) fn why(&self, spot: &Spot) -> Why {
+        self.entries.get(spot).map_or(Why::default(), |entry| entry.why)
     }
 
     /// Takes the first name that is due.

@@ -64,15 +64,16 @@ impl Engine {
     /// or its root is gone.
     fn look_again(&mut self, due: &Due) {
         let dir = due.spot.dir;
-        let Some(at) = self.root_of(dir) else { return };
-        if self.is_lost(at) {
+        // One that has no name at this moment may get one again: see `Orphan`.
+        let root = self.root_of(dir);
+        if root.is_some_and(|at| self.is_lost(at)) {
             return;
         }
         if due.tries < LOOK_TRIES {
             self.mark_self(dir, Why::NAME, When::Now);
             let when = When::At(self.now + AGAIN * (1 << due.tries));
             self.mark_tries((*due.spot).clone(), due.why, when, due.tries + 1);
-        } else {
+        } else if let Some(at) = root {
             tracing::debug!(root = %self.roots[at].path, "a directory cannot be found: comparing its root");
             self.check_roots = true;
             self.schedule_root(at);
@@ -106,7 +107,7 @@ impl Engine {
         let (stat, id) = match found {
             Ok(found) => found,
             Err(error) if is_gone(&error) => {
-                self.remove_name(dir, name);
+                self.remove_name(dir, name, why);
                 return Seen::Nothing;
             }
             Err(error) => {
@@ -122,7 +123,7 @@ impl Engine {
             self.failures.clear(&path, ErrorAct::Stat);
         }
         if Name::new(name).is_err() || self.is_left_out(dir, handle, name, &stat) {
-            self.remove_name(dir, name);
+            self.remove_name(dir, name, why);
             return Seen::Nothing;
         }
         let here = Here { dir, handle, name, stat: &stat, why };
@@ -144,7 +145,7 @@ impl Engine {
             let meta = match self.metadata(here) {
                 Ok(meta) => meta,
                 Err(_) => {
-                    self.remove_name(here.dir, here.name);
+                    self.remove_name(here.dir, here.name, here.why);
                     return Seen::Nothing;
                 }
             };
@@ -164,6 +165,12 @@ impl Engine {
             }
             return Seen::Nothing;
         }
+        // What was said of it under its old name is not looked at there any more.
+        let said = match &source {
+            Source::Moved(dir, name) => self.dirty.why(&Spot { dir: *dir, name: name.clone() }),
+            _ => Why::default(),
+        };
+        let here = &Here { why: here.why.with(said), ..*here };
         self.detach(here, old);
         self.index_take(node, &source);
         self.index.link(here.dir, here.name, node);
@@ -181,22 +188,27 @@ impl Engine {
                 None => Source::Nowhere,
             };
         }
+        let mut unknown = None;
         for (parent, name) in names {
-            if !self.leads_to(parent, &name, id) {
-                return Source::Moved(parent, name);
+            match self.leads_to(parent, &name, id) {
+                Some(true) => {}
+                Some(false) => return Source::Moved(parent, name),
+                None => unknown = Some((parent, name)),
             }
         }
-        Source::StillThere
+        let Some((dir, name)) = unknown else { return Source::StillThere };
+        // Most likely it moved. If not, this look will find it there once more.
+        self.mark_spot(Spot { dir, name: name.clone() }, Why::NAME, When::At(self.now + AGAIN));
+        Source::Moved(dir, name)
     }
 
-    /// Whether a name leads to a node at this moment.
-    fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> bool {
-        let Ok(handle) = self.open(dir) else { return false };
+    /// Whether a name leads to a node at this moment; `None` when its directory is not where it should be.
+    fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> Option<bool> {
+        let handle = self.open(dir).ok()?;
         let found = handle.stat_entry(name).and_then(|stat| handle.identify_entry(name, &stat));
-        let leads =
-            found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
+        let leads = found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
         self.keep(dir, handle);
-        leads
+        Some(leads)
     }
 
     fn index_take(&mut self, node: Key, source: &Source) {
@@ -236,7 +248,7 @@ impl Engine {
         let second = self.path_of_entry(here.dir, here.name);
         let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
         self.notice(format!("{} is {} once more, and is left out", show(&second), show(&first)));
-        self.remove_name(here.dir, here.name);
+        self.remove_name(here.dir, here.name, here.why);
         Seen::Nothing
     }
 
@@ -244,7 +256,10 @@ impl Engine {
     fn detach(&mut self, here: &Here<'_>, old: Option<Key>) {
         let Some(old) = old else { return };
         self.index.unlink(here.dir, here.name);
-        if self.index.has_name(old) || self.is_root_node(old) {
+        if self.index.has_name(old) {
+            return self.mark_self(old, here.why, When::Now);
+        }
+        if self.is_root_node(old) {
             return;
         }
         let Some(parent) = self.index.get(here.dir).map(|n| n.id) else { return };
@@ -303,19 +318,27 @@ impl Engine {
         let Here { stat, why, .. } = *here;
         let Some(known) = self.index.get(node) else { return };
         let (same_ctime, is_file) = (known.ctime() == stat.ctime, stat.kind == Kind::File);
+        // What is recorded of its metadata may be older than its `ctime` says.
+        let unsure =
+            is_file && known.flags.has(Flags::PENDING) && (why.has(Why::SETTLE) || why.has(Why::SCAN));
         let stale = is_file && self.is_stale(node, stat, why);
         let announce = why.has(Why::ANNOUNCE) && self.reads.is_wanted(node);
-        if same_ctime && !stale && !announce && !why.has(Why::ATTRIB) {
-            return;
-        }
-        if !same_ctime || announce || why.has(Why::ATTRIB) {
+        let thorough = !same_ctime || announce || unsure || why.has(Why::ATTRIB);
+        if thorough {
             let Ok(meta) = self.metadata(here) else { return };
-            self.compare_metadata(node, meta, stale, announce);
+            let say = if announce {
+                Say::Pending
+            } else if why.has(Why::SETTLE) && !stale {
+                Say::Settled
+            } else {
+                Say::Changes
+            };
+            self.compare_metadata(node, meta, stale, say);
         }
         if stale {
             self.want(node, stat, why, self.now);
         }
-        if stat.kind == Kind::Dir {
+        if thorough && stat.kind == Kind::Dir {
             self.retry_listing(node, why);
         }
     }
@@ -327,7 +350,7 @@ impl Engine {
         if known.size != stat.size || known.mtime() != stat.mtime || self.reads.is_parked(node) {
             return true;
         }
-        if why.has(Why::WRITTEN) || why.has(Why::CLOSED) {
+        if why.has(Why::WRITTEN) || why.has(Why::CLOSED) || why.has(Why::SETTLE) {
             return new_ctime || flags.has(Flags::RACY);
         }
         if why.has(Why::SCAN) {
@@ -338,21 +361,24 @@ impl Engine {
         why.has(Why::ATTRIB) && flags.has(Flags::UNREADABLE)
     }
 
-    /// Records metadata that changed, or that content is to come.
-    fn compare_metadata(&mut self, node: Key, meta: Metadata, stale: bool, announce: bool) {
+    /// Records metadata that changed, or whether content is to come.
+    fn compare_metadata(&mut self, node: Key, meta: Metadata, stale: bool, say: Say) {
         let hash = self.hash(&meta);
         let wanted = self.reads.is_wanted(node);
         let Some(known) = self.index.get(node) else { return };
         let times = !known.is_file && (known.mtime() != meta.mtime || known.size != meta.size);
         let changed = u32::from(known.mode) != meta.mode || known.hash != hash || times;
-        let pending = known.is_file && (stale || wanted || known.flags.has(Flags::PENDING));
-        let announce = announce && !known.flags.has(Flags::PENDING);
-        if !changed && !announce {
+        let was_pending = known.flags.has(Flags::PENDING);
+        let pending = known.is_file && (stale || wanted || (was_pending && say != Say::Settled));
+        if !changed && (say == Say::Changes || pending == was_pending) {
             return;
         }
         let id = known.id;
         self.fill(node, &meta);
         self.index_flag(node, Flags::PENDING, pending);
+        if !pending {
+            self.index_flag(node, Flags::STALE, false);
+        }
         self.emit(FileEvent::Metadata(MetadataChanged { node: id, meta, pending }));
     }
 
@@ -392,7 +418,7 @@ impl Engine {
         }
         let Some(path) = self.path_of(dir) else { return };
         if let Ok(meta) = self.metadata_of(stat, &path, || Ok(Vec::new()), || handle.xattrs_self()) {
-            self.compare_metadata(dir, meta, false, false);
+            self.compare_metadata(dir, meta, false, Say::Changes);
         }
     }
 
@@ -431,6 +457,17 @@ enum Source {
     StillThere,
     /// It had no name: only roots do, and they are dealt with before.
     Nowhere,
+}
+
+/// What makes a record of metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Say {
+    /// A change of the metadata alone.
+    Changes,
+    /// Also that content is pending.
+    Pending,
+    /// Also that content is not pending any more.
+    Settled,
 }
 
 /// When a new file is read first: a file that was just created is about to be written to.

@@ -33,7 +33,7 @@ use index::{Flags, Index, Key};
 use learn::Learned;
 use look::Orphan;
 use outbox::Outbox;
-use reads::{Reads, Want};
+use reads::{Reads, Stored, Want};
 use roots::Root;
 use scan::Lane;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -346,7 +346,15 @@ impl Engine {
     }
 
     fn stored(&mut self, node: Key, job: ReadJob, mut content: Content) -> Fact {
-        content.pending = self.reads.stored(node, content.ctime, self.now, &mut self.epochs);
+        let epoch = self.reads.epoch_of(node).unwrap_or(self.epoch);
+        let next = self.reads.stored(node, content.ctime, self.now, &mut self.epochs);
+        // What was recorded of owner and attributes may be older than these bytes, and their `ctime` would
+        // hide it from a scan: until a look has settled it, the record says that there is more to come.
+        content.pending = next != Stored::Done;
+        if next == Stored::LookAgain {
+            self.epoch = epoch;
+            self.mark_self(node, Why::SETTLE, When::Now);
+        }
         if let Some(known) = self.index.get_mut(node) {
             for (flag, on) in [
                 (Flags::CONTENT, true),

@@ -33,8 +33,10 @@ struct Need {
     size: u64,
     /// Facts that must be taken before: among them the one that says that the file exists.
     after: u64,
-    /// Changed while it was being read: with which `ctime`, and in which epoch.
-    meanwhile: Option<(FileTime, Epoch)>,
+    /// `ctime` of the last look, whose metadata was recorded.
+    looked: FileTime,
+    /// Changed while it was being read: in which epoch.
+    meanwhile: Option<Epoch>,
 }
 
 /// Why and when a file is to be read.
@@ -57,6 +59,17 @@ pub(super) struct Taken {
     pub(super) torn: bool,
 }
 
+/// What follows when a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// Nothing: content and metadata recorded belong together.
+    Done,
+    /// It changed meanwhile, and is wanted again.
+    WantedAgain,
+    /// It changed between the look and the read, and nobody looked at its metadata since.
+    LookAgain,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     needs: HashMap<Key, Need>,
@@ -77,15 +90,15 @@ impl Reads {
     pub(super) fn want(&mut self, key: Key, want: Want, now: Duration, epochs: &mut Epochs) -> bool {
         let Some(need) = self.needs.get_mut(&key) else {
             epochs.begin(want.epoch);
-            let Want { epoch, live, size, after, .. } = want;
-            let state = State::Parked;
-            self.needs.insert(key, Need { state, epoch, live, tries: 0, size, after, meanwhile: None });
+            let Want { epoch, live, size, after, ctime: looked, .. } = want;
+            let (state, tries, meanwhile) = (State::Parked, 0, None);
+            self.needs.insert(key, Need { state, epoch, live, tries, size, after, looked, meanwhile });
             self.place(key, want.ready_at, now);
             return true;
         };
+        need.looked = want.ctime;
         if need.state == State::Running {
-            let epoch = need.meanwhile.map_or(want.epoch, |(_, epoch)| epoch.min(want.epoch));
-            need.meanwhile = Some((want.ctime, epoch));
+            need.meanwhile = Some(need.meanwhile.map_or(want.epoch, |epoch| epoch.min(want.epoch)));
             return false;
         }
         if want.epoch < need.epoch {
@@ -194,22 +207,28 @@ impl Reads {
         self.needs.get(&key).is_some_and(|n| n.state == State::Parked)
     }
 
-    /// The file was read with this `ctime`. Gives whether it changed meanwhile, and is wanted again.
-    pub(super) fn stored(&mut self, key: Key, ctime: FileTime, now: Duration, epochs: &mut Epochs) -> bool {
-        let Some(need) = self.needs.get_mut(&key) else { return false };
-        match need.meanwhile.take().filter(|(changed, _)| *changed != ctime) {
-            Some((_, epoch)) => {
+    /// The file was read with this `ctime`.
+    pub(super) fn stored(&mut self, key: Key, ctime: FileTime, now: Duration, epochs: &mut Epochs) -> Stored {
+        let Some(need) = self.needs.get_mut(&key) else { return Stored::Done };
+        let as_looked = need.looked == ctime;
+        match need.meanwhile.take().filter(|_| !as_looked) {
+            Some(epoch) => {
                 epochs.begin(epoch);
                 epochs.end(need.epoch);
                 (need.epoch, need.tries, need.live) = (epoch, 0, true);
                 self.place(key, now, now);
-                true
+                Stored::WantedAgain
             }
             None => {
                 self.forget(key, epochs);
-                false
+                if as_looked { Stored::Done } else { Stored::LookAgain }
             }
         }
+    }
+
+    /// The epoch that a need counts for.
+    pub(super) fn epoch_of(&self, key: Key) -> Option<Epoch> {
+        self.needs.get(&key).map(|n| n.epoch)
     }
 
     /// It changed under its reader: tries again after a while.

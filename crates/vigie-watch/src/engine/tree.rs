@@ -1,5 +1,6 @@
 //! The index and the file system together: paths, handles, what is left out, and taking nodes away.
 
+use super::dirty::{Spot, When, Why};
 use super::index::{Flags, Key};
 use super::{Engine, HANDLES_MAX, OpenError, is_gone};
 use crate::files::{Dir, FsClass, Kind, Stat};
@@ -296,15 +297,23 @@ impl Engine {
 
     // === taking nodes away ===
 
-    /// A name is gone, or is not recorded any more, and with it what only it led to.
-    pub(super) fn remove_name(&mut self, dir: Key, name: &[u8]) {
+    /// A name is gone, or is not recorded any more, and with it what only it led to. `why` is what was said of
+    /// it, which may be true of the same node under its other names.
+    pub(super) fn remove_name(&mut self, dir: Key, name: &[u8], why: Why) {
         let Some(node) = self.index.child(dir, name) else { return };
         self.remove_below(node);
         if let Some(id) = self.index.get(node).map(|n| n.id) {
             self.emit_removed(dir, name, id);
         }
         self.index.unlink(dir, name);
-        if !self.index.has_name(node) && !self.is_root_node(node) {
+        self.lost_a_name(node, why);
+    }
+
+    /// A name less: the last one takes the node with it.
+    fn lost_a_name(&mut self, node: Key, why: Why) {
+        if self.index.has_name(node) {
+            self.mark_self(node, why, When::Now);
+        } else if !self.is_root_node(node) {
             self.drop_node(node);
         }
     }
@@ -325,9 +334,8 @@ impl Engine {
                     self.emit_removed(dir, &name, id);
                 }
                 self.index.unlink(dir, &name);
-                if !self.index.has_name(child) {
-                    self.drop_node(child);
-                }
+                let spot = Spot { dir, name };
+                self.lost_a_name(child, self.dirty.why(&spot).with(Why::NAME));
             }
         }
     }

@@ -1,0 +1,1 @@
+//! One habit of the kernel at a time.
