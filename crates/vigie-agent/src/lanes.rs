@@ -352,3 +352,140 @@ fn pack_block(block: RawBlock) -> PackedBlock {
     let head = BlockHead { digest, kind, codec: codec.number(), raw_len, stored_len: stored.len() as u32 };
     PackedBlock { head, stored: stored.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use crate::ledger::Ledger;
+    use vigie_model::{AgentRecord, NodeId, Stream, UnixNanos};
+
+    fn commit(node: u8) -> Commit {
+        let fact = AgentRecord {
+            observed: UnixNanos(0),
+            stream: Stream::FILES,
+            kind: 5,
+            version: 1,
+            payload: vec![],
+        };
+        Commit { node: NodeId([node; 16]), fact, entry: Ledger::default().open() }
+    }
+
+    /// A parcel of one reading; a large block is asked for in either lane.
+    fn parcel(reading: u64, list: Option<&[u8]>, data: &[&[u8]], end: Option<u8>) -> Parcel {
+        Parcel {
+            reading: ReadingId(reading),
+            generation: 0,
+            list: list.map(|raw| RawBlock::new(BlockKind::List, raw.to_vec())),
+            data: data.iter().map(|raw| RawBlock::new(BlockKind::Data, raw.to_vec())).collect(),
+            commit: end.map(commit),
+            end: end.is_some(),
+            _hold: Budget::new(usize::MAX, Cpu::Inline).hold(0),
+        }
+    }
+
+    /// Everything that can be written now, in order: digests of blocks, or the node of a record.
+    async fn written(lanes: &mut Lanes) -> Vec<String> {
+        while !lanes.packing.is_empty() {
+            lanes.packed().await;
+        }
+        let mut out = Vec::new();
+        for way in [Way::Live, Way::Bulk] {
+            while let Some(next) = lanes.next(way) {
+                out.push(match next {
+                    Outgoing::Block(block) => block.head.digest.to_string(),
+                    Outgoing::Content(commit) => format!("record {}", commit.node.0[0]),
+                });
+            }
+        }
+        out
+    }
+
+    fn data(raw: &[u8]) -> String {
+        Digest::of_data(raw).to_string()
+    }
+
+    #[tokio::test]
+    async fn small_live_changes_are_sent_unasked_and_overtake_all_else() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        lanes.push(Way::Bulk, parcel(1, None, &[b"scan"], Some(1)));
+        lanes.push(Way::Live, parcel(2, None, &[b"edit"], Some(2)));
+        let offer = lanes.next_offer().unwrap();
+        assert_eq!(offer.blocks, [(BlockKind::Data, Digest::of_data(b"scan"))]);
+        lanes.answer(&Need::new(offer.id, [true])).unwrap();
+        let expected = [data(b"edit"), "record 2".into(), data(b"scan"), "record 1".into()];
+        assert_eq!(written(&mut lanes).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_the_hub_has_is_not_sent() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        lanes.push(Way::Bulk, parcel(1, None, &[b"known"], Some(1)));
+        lanes.push(Way::Bulk, parcel(2, None, &[b"new"], Some(2)));
+        let offer = lanes.next_offer().unwrap();
+        lanes.answer(&Need::new(offer.id, [false, true])).unwrap();
+        assert_eq!(written(&mut lanes).await, ["record 1".into(), data(b"new"), "record 2".into()]);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_lacking_has_its_chunks_offered_and_goes_behind_them() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        lanes.push(Way::Bulk, parcel(1, Some(b"old list"), &[b"a", b"b"], None));
+        lanes.push(Way::Bulk, parcel(1, Some(b"new list"), &[b"c", b"d"], None));
+        lanes.push(Way::Bulk, parcel(1, None, &[], Some(1)));
+        let lists = lanes.next_offer().unwrap();
+        assert_eq!(lists.blocks.len(), 2, "only the lists are offered at first");
+        lanes.answer(&Need::new(lists.id, [false, true])).unwrap();
+        let chunks = lanes.next_offer().unwrap();
+        let expected = [(BlockKind::Data, Digest::of_data(b"c")), (BlockKind::Data, Digest::of_data(b"d"))];
+        assert_eq!(chunks.blocks, expected);
+        lanes.answer(&Need::new(chunks.id, [false, true])).unwrap();
+        let expected = [data(b"d"), Digest::of_list(b"new list").to_string(), "record 1".into()];
+        assert_eq!(written(&mut lanes).await, expected);
+    }
+
+    #[tokio::test]
+    async fn answers_that_fit_no_offer_are_refused() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        assert!(lanes.answer(&Need::new(1, [true])).is_err());
+        lanes.push(Way::Bulk, parcel(1, None, &[b"x"], Some(1)));
+        let offer = lanes.next_offer().unwrap();
+        assert!(lanes.answer(&Need::new(offer.id, [true; 9])).is_err());
+        lanes.push(Way::Bulk, parcel(2, None, &[b"y"], Some(2)));
+        let offer = lanes.next_offer().unwrap();
+        assert!(lanes.answer(&Need::new(offer.id + 1, [true])).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_broken_link_loses_no_content() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        // Half-written, its record still to come; packed and not written; not even offered.
+        lanes.push(Way::Bulk, parcel(1, Some(b"list"), &[b"chunk"], None));
+        lanes.push(Way::Bulk, parcel(2, None, &[b"packed"], Some(2)));
+        for _ in 0..2 {
+            let Some(offer) = lanes.next_offer() else { break };
+            lanes.answer(&Need::new(offer.id, vec![true; offer.blocks.len()])).unwrap();
+        }
+        lanes.packed().await;
+        assert!(lanes.next(Way::Bulk).is_some(), "the chunk is written");
+        lanes.push(Way::Bulk, parcel(3, None, &[b"waiting"], Some(3)));
+
+        let abandoned: Vec<u8> = lanes.reset().iter().map(|commit| commit.node.0[0]).collect();
+        assert_eq!(abandoned, [2], "packed bytes are gone, so the file is read again");
+        let late = lanes.push(Way::Bulk, parcel(1, None, &[], Some(1)));
+        assert_eq!(late.map(|commit| commit.node.0[0]), Some(1), "its first blocks may be lost");
+        let offer = lanes.next_offer().unwrap();
+        lanes.answer(&Need::new(offer.id, [true])).unwrap();
+        assert_eq!(written(&mut lanes).await, [data(b"waiting"), "record 3".into()]);
+    }
+
+    #[tokio::test]
+    async fn a_new_incarnation_begins_with_empty_lanes() {
+        let mut lanes = Lanes::new(Cpu::Inline);
+        lanes.push(Way::Live, parcel(1, None, &[b"a"], Some(1)));
+        lanes.push(Way::Bulk, parcel(2, None, &[b"b"], Some(2)));
+        assert_eq!(lanes.clear().len(), 2);
+        assert!(lanes.next_offer().is_none());
+        assert!(written(&mut lanes).await.is_empty());
+    }
+}

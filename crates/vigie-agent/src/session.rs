@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use vigie_model::AgentRecord;
 use vigie_wire::frame::{Close, CloseCode, Records};
 use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
@@ -82,24 +83,25 @@ impl Session<'_> {
     /// Runs until the link breaks or the agent stops.
     pub(crate) async fn run(mut self, reader: FrameReader) -> Ended {
         let (frames_in, mut incoming) = mpsc::channel(INCOMING_MAX);
-        let reading = tokio::spawn(read_frames(reader, frames_in));
+        let _reading = AbortOnDropHandle::new(tokio::spawn(read_frames(reader, frames_in)));
         let ended = loop {
             match self.turn(&mut incoming).await {
                 Ok(()) => {}
                 Err(ended) => break ended,
             }
         };
-        reading.abort();
         let word = match &ended {
             Ended::Stopped => Some((CloseCode::Shutdown, "the agent stops".to_owned())),
             Ended::Violation(why) => Some((CloseCode::Protocol, why.clone())),
             Ended::Silent => Some((CloseCode::Idle, ended.to_string())),
             Ended::ByHub(_) | Ended::HungUp | Ended::Link(_) => None,
         };
+        // The reader goes on meanwhile, so that the hub's last frames do not turn the last word into a reset.
         if let Some((code, reason)) = word {
             let _lost = self.writer.queue(&Frame::Close(Close { code, reason }));
             let _lost = self.writer.close().await;
         }
+        drop(incoming);
         ended
     }
 

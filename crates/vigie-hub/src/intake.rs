@@ -42,9 +42,9 @@ pub(crate) struct Unverified {
 
 impl Intake {
     /// Runs until the link or the session ends.
-    pub(crate) async fn run(mut self, mut reader: FrameReader) -> Ended {
+    pub(crate) async fn run(mut self, reader: &mut FrameReader) -> Ended {
         loop {
-            match self.turn(&mut reader).await {
+            match self.turn(reader).await {
                 Ok(()) => {}
                 Err(ended) => return ended,
             }
@@ -83,8 +83,14 @@ impl Intake {
         }
     }
 
-    /// Asks a silent peer whether it is there. Gives how long to wait before looking again.
+    /// Asks a silent peer whether it is there, and whether its certificate still holds. Gives how long to wait before looking again.
     async fn until_pulse(&mut self) -> Result<Duration, Ended> {
+        if self.hub.clock().wall() > self.card.not_after {
+            return Err(Ended::closed(
+                CloseCode::CertificateExpired,
+                "the machine's certificate has expired",
+            ));
+        }
         loop {
             let now = self.hub.clock().monotonic();
             match self.pulse.poll(now) {

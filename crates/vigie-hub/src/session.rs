@@ -14,12 +14,14 @@ use crate::sessions::{Claim, Open, Place};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 use vigie_model::{Incarnation, RecordNo, Seq};
 use vigie_store::{Health, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
-use vigie_wire::limits::HANDSHAKE_TIME_MAX;
+use vigie_wire::limits::{CLOSE_TIME_MAX, HANDSHAKE_TIME_MAX};
 use vigie_wire::{
     BlockAssembler, Caller, Calls, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard, WireError,
+    farewell,
 };
 
 /// Bytes of stored blocks that an agent may have under way. Enough to keep a gigabit busy over 30 ms;
@@ -107,14 +109,13 @@ pub(crate) struct CreditLeft {
 /// Runs a session to its end, and says in the log how it ended.
 pub(crate) async fn run(hub: Hub, link: Link, card: MachineCard) {
     let remote = link.remote();
-    let (mut reader, mut writer) = link.split();
+    let (mut reader, writer) = link.split();
     let greeting = greet(&hub, &mut reader, &card).await;
     let (hello, place) = match greeting {
         Ok(greeted) => greeted,
         Err(Greeting::Refused(refuse)) => {
             tracing::warn!(machine = card.name, ?remote, "refused: {}", refuse.reason);
-            let _lost = writer.queue(&Frame::Refuse(refuse));
-            let _lost = writer.close().await;
+            let _lost = farewell(reader, writer, Some(Frame::Refuse(refuse))).await;
             return;
         }
         Err(Greeting::Link(why)) => {
@@ -162,7 +163,7 @@ async fn greet(hub: &Hub, reader: &mut FrameReader, card: &MachineCard) -> Resul
 
 async fn live(
     hub: &Hub,
-    reader: FrameReader,
+    mut reader: FrameReader,
     writer: FrameWriter,
     card: &MachineCard,
     hello: &Hello,
@@ -223,24 +224,25 @@ async fn live(
         unverified: Unverified::default(),
         pulse: Keepalive::new(hub.clock().monotonic()),
     };
-    let ended = both(intake, reader, flow, incoming).await;
+    let ended = both(intake, &mut reader, flow, incoming).await;
 
     let close = match &ended {
         Ended::ByUs(close) => Some(close.clone()),
         Ended::ByPeer(_) | Ended::Link(_) => None,
     };
     drop(place);
-    if let Some(close) = close {
-        let _writer_gone = out.0.try_send(Frame::Close(close));
-    }
     drop(out);
-    let _finished = writing.await;
+    // An agent that no longer reads is not waited for.
+    let writing = tokio::time::timeout(CLOSE_TIME_MAX, AbortOnDropHandle::new(writing)).await;
+    if let Ok(Ok(Some(writer))) = writing {
+        let _lost = farewell(reader, writer, close.map(Frame::Close)).await;
+    }
     ended
 }
 
 /// Intake and flow together. When the intake ends, the flow still finishes what it was given; when the flow
 /// ends first, it failed, and nothing more can be taken in.
-async fn both(intake: Intake, reader: FrameReader, flow: Flow, incoming: mpsc::Receiver<Item>) -> Ended {
+async fn both(intake: Intake, reader: &mut FrameReader, flow: Flow, incoming: mpsc::Receiver<Item>) -> Ended {
     let flowing = flow.run(incoming);
     tokio::pin!(flowing);
     let taking = intake.run(reader);
@@ -263,22 +265,22 @@ fn last_record(store: &Store, card: &MachineCard) -> Result<Option<LastRecord>, 
     Ok(last.map(|l| LastRecord { incarnation: l.incarnation, n: l.n, observed: l.observed }))
 }
 
-/// Writes frames until nobody can send one any more. Flushes when nothing waits, so that small frames that
-/// belong together travel together.
-async fn write_frames(mut writer: FrameWriter, mut frames: mpsc::Receiver<Frame>) {
+/// Writes frames until nobody can send one any more, and gives the writer back for a last word, if it still
+/// works. Flushes when nothing waits, so that small frames that belong together travel together.
+async fn write_frames(mut writer: FrameWriter, mut frames: mpsc::Receiver<Frame>) -> Option<FrameWriter> {
     while let Some(frame) = frames.recv().await {
         let mut next = Some(frame);
         while let Some(frame) = next {
             if let Err(why) = writer.send(&frame).await {
                 tracing::debug!("writing to the agent: {why}");
-                return;
+                return None;
             }
             next = frames.try_recv().ok();
         }
         if let Err(why) = writer.flush().await {
             tracing::debug!("writing to the agent: {why}");
-            return;
+            return None;
         }
     }
-    let _lost = writer.close().await;
+    Some(writer)
 }
