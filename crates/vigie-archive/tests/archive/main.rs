@@ -1,5 +1,8 @@
 //! Streams against real disks and other programs. What needs root is named `root_…` and says when it is skipped.
 
+// The lint knows tests by their attribute, not by their directory.
+#![allow(clippy::unwrap_used)]
+
 mod cut;
 mod force;
 mod hostile;
