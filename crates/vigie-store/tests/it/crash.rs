@@ -118,7 +118,7 @@ fn simulate(seed: u64, skip: Option<SyncSite>) -> Result<(), String> {
     let mut model = Model::default();
     for round in 0..=ROUNDS {
         let is_last = round == ROUNDS;
-        if !is_last && disk.roll() % 4 != 0 {
+        if !is_last && !one_in(&disk, 4) {
             let span = [12, 30, 80][(disk.roll() % 3) as usize];
             disk.fault(SimFault::DieAt(1 + disk.roll() % span));
         }
@@ -132,11 +132,15 @@ fn simulate(seed: u64, skip: Option<SyncSite>) -> Result<(), String> {
             0 => disk.restart(),
             _ => {
                 disk.crash();
-                index.lose_power(|| disk.roll() % 3 == 0);
+                index.lose_power(|| one_in(&disk, 3));
             }
         }
     }
     Ok(())
+}
+
+fn one_in(disk: &SimDisk, times: u64) -> bool {
+    disk.roll().is_multiple_of(times)
 }
 
 fn is_dead(disk: &SimDisk) -> bool {
@@ -153,7 +157,7 @@ async fn live(disk: &SimDisk, index: &MemIndex, model: &mut Model, is_last: bool
     }
     let committer = tokio::spawn(committer.run());
     let mut facts = Facts::after(&store);
-    if disk.roll() % 3 == 0 && facts.n > 0 {
+    if one_in(disk, 3) && facts.n > 0 {
         facts = Facts { incarnation: Incarnation(disk.roll()), n: 0, ..facts };
     }
     for _ in 0..disk.roll() % 8 {

@@ -1,5 +1,7 @@
 //! The store from outside: real bytes on a real or simulated disk.
 
+#![allow(clippy::unwrap_used)] // Every function here is part of a test.
+
 mod contents;
 mod crash;
 mod faults;

@@ -1,4 +1,3 @@
-#![allow(dead_code)]
 //! What the tests share: a store that runs, and facts to put into it.
 
 use std::path::{Path, PathBuf};
