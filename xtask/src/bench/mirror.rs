@@ -62,16 +62,27 @@ pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
     let steps = Step::value_variants().iter().copied();
     for step in steps.filter(|step| args.only.is_empty() || args.only.contains(step)) {
         eprintln!("bench: {}", step.name());
-        let rows = measure(step, &mut bed).with_context(|| format!("step {}", step.name()))?;
-        rows.iter().for_each(|row| eprintln!("bench: {}", row.line()));
-        report.rows.extend(rows);
+        match measure(step, &mut bed) {
+            Ok(rows) => {
+                rows.iter().for_each(|row| eprintln!("bench: {}", row.line()));
+                report.rows.extend(rows);
+            }
+            // The steps that follow do not need this one, and a bench takes long.
+            Err(error) => {
+                eprintln!("bench: {}: {error:#}", step.name());
+                report.failures.push(format!("step {} FAILED: {error:#}", step.name()));
+            }
+        }
     }
     report.notes = bed.notes()?;
     print!("{}", if args.markdown { report.markdown() } else { report.text() });
     bed.clear()?;
-    match report.missed() {
-        0 => Ok(()),
-        missed => bail!("{missed} of {} targets are missed", report.rows.len()),
+    match (report.missed(), report.failures.len()) {
+        (0, 0) => Ok(()),
+        (missed, 0) => bail!("{missed} of {} targets are missed", report.rows.len()),
+        (missed, failed) => {
+            bail!("{failed} steps failed; {missed} of {} targets are missed", report.rows.len())
+        }
     }
 }
 

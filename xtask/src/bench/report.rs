@@ -23,6 +23,8 @@ pub(crate) struct Row {
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
+    /// Steps that could not be measured, with the reason.
+    pub(crate) failures: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -92,6 +94,11 @@ impl Report {
         std::iter::once(HEADS.map(str::to_owned)).chain(self.rows.iter().map(Row::cells)).collect()
     }
 
+    /// What stands below the table: failures first.
+    fn remarks(&self) -> impl Iterator<Item = &String> {
+        self.failures.iter().chain(&self.notes)
+    }
+
     /// Columns padded with blanks, notes below.
     pub(crate) fn text(&self) -> String {
         let table = self.table();
@@ -104,7 +111,7 @@ impl Report {
             out.push('\n');
         }
         out.push('\n');
-        self.notes.iter().for_each(|note| out.push_str(&format!("{note}\n")));
+        self.remarks().for_each(|note| out.push_str(&format!("{note}\n")));
         out
     }
 
@@ -117,7 +124,7 @@ impl Report {
         out.push_str("|---|---|---|---|---|---|---|\n");
         out.extend(rows);
         out.push('\n');
-        self.notes.iter().for_each(|note| out.push_str(&format!("- {note}\n")));
+        self.remarks().for_each(|note| out.push_str(&format!("- {note}\n")));
         out
     }
 }
@@ -135,7 +142,7 @@ mod tests {
             Row::alone("small", series(60_000_000), Target::AtMost(60e6)),
             Row::alone("nothing", Series::new(Unit::Seconds), Target::AtMost(1.0)),
         ];
-        Report { rows, notes: vec!["a note".into()] }
+        Report { rows, failures: vec!["a failure".into()], notes: vec!["a note".into()] }
     }
 
     #[test]
@@ -151,6 +158,6 @@ mod tests {
         assert!(text.contains("near     100.0 kB  peer  200.0 kB  0.50×  at most 0.5×      met\n"), "{text}");
         let markdown = report().markdown();
         assert!(markdown.contains("| small | 60.00 MB |  |  |  | at most 60.00 MB | met |\n"), "{markdown}");
-        assert!(markdown.ends_with("\n- a note\n"), "{markdown}");
+        assert!(markdown.ends_with("\n- a failure\n- a note\n"), "{markdown}");
     }
 }
