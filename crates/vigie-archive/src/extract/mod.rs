@@ -98,9 +98,10 @@ pub enum ExtractError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// It stopped on the way.
-    #[error("{stop}")]
+    #[error("the extraction stopped on the way")]
     Stopped {
         /// Why.
+        #[source]
         stop: Stop,
         /// What was done before.
         done: Box<Summary>,

@@ -76,14 +76,10 @@ impl<'a> Run<'a> {
 
     /// Writes the whole stream. What can still be put in order after a stream that ends too early, is.
     pub(super) fn run<R: Read>(mut self, reader: &mut TreeReader<R>) -> (Summary, Result<(), Halt>) {
-        let mut done = self.entries(reader);
+        let done = self.entries(reader);
         self.place_links();
         self.pool.drain();
         self.finish_directories();
-        if done.is_ok() && self.admission.shape == Shape::Unknown {
-            // A stream that is whole and empty: the target becomes an empty directory.
-            done = self.open_tree().map_err(Halt::from);
-        }
         self.progress(reader, 0);
         self.summary.end = reader.end();
         (self.summary, done)

@@ -10,8 +10,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A path, as 64 bits that nobody outside can foresee: a million paths fit in a few megabytes, and two of them
-/// meeting by chance (one in 2^25 for a billion paths' worth of pairs) costs a refused entry, which is told.
+/// A path, as 64 bits that nobody outside can foresee: a million paths fit in a few megabytes. That any two of
+/// them meet by chance has odds of one in 2^25, and costs one refused entry, which is told.
 pub(super) type PathKey = u64;
 
 /// Why an entry of the stream is not on disk.

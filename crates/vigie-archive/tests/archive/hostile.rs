@@ -104,7 +104,7 @@ fn links_of_the_stream_are_never_followed() {
         if made_before {
             fs::create_dir(&target).unwrap();
             make_symlink(&outside, target.join("dir")).unwrap();
-            make_symlink(&precious_path(&outside), target.join("name")).unwrap();
+            make_symlink(outside.join("precious"), target.join("name")).unwrap();
         }
         let summary = quietly(&bytes, &target, &options).unwrap();
         let acts: Vec<Act> = problems(&summary).into_iter().map(|(_, act)| act).collect();
@@ -115,10 +115,6 @@ fn links_of_the_stream_are_never_followed() {
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
         assert_eq!(fs::metadata(outside.join("precious")).unwrap().nlink(), 1);
     }
-}
-
-fn precious_path(outside: &std::path::Path) -> std::path::PathBuf {
-    outside.join("precious")
 }
 
 #[test]
