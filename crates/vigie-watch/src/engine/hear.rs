@@ -83,7 +83,8 @@ impl Engine {
                     self.mark_self(dir, Why::DELETED, When::Now);
                 }
             } else {
-                self.mark_self(dir, Why::NAME, When::Now);
+                // Where it went, if it moved, its new name tells.
+                self.mark_self(dir, Why::NAME, When::At(self.now + MOVE_HOLD));
             }
         }
     }

@@ -206,7 +206,8 @@ impl Engine {
     fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> Option<bool> {
         let handle = self.open(dir).ok()?;
         let found = handle.stat_entry(name).and_then(|stat| handle.identify_entry(name, &stat));
-        let leads = found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
+        let leads =
+            found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
         self.keep(dir, handle);
         Some(leads)
     }

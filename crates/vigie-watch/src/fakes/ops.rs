@@ -201,6 +201,11 @@ impl FakeFs {
         Ok(())
     }
 
+    /// Makes an empty file and keeps it open.
+    pub fn create_open(&self, path: &[u8]) -> io::Result<()> {
+        self.lock().create(path, NodeType::File).map(drop)
+    }
+
     /// Opens for appending, writes and closes.
     pub fn append(&self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
         self.append_open(path, bytes)?;

@@ -115,6 +115,14 @@ impl Rig {
         panic!("the engine is busy for ever");
     }
 
+    /// Lets this much time pass, millisecond by millisecond.
+    pub fn pass(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.clock.forward(Duration::from_millis(1));
+            self.idle();
+        }
+    }
+
     /// Lets time pass until nothing waits but the watch over the roots.
     pub fn settle(&mut self) {
         for _ in 0..300 {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vigie_model::{
-    BytePath, Content, Digest, EdgeName, FileEvent, GapCause, KnownEdge, Metadata, NodeId, NodeState,
-    NodeType,
+    BytePath, Content, Digest, EdgeName, FileEvent, KnownEdge, Metadata, NodeId, NodeState, NodeType,
 };
 use vigie_watch::Fact;
 use vigie_watch::fakes::SnapshotNode;
@@ -168,5 +167,3 @@ impl Replica {
 pub fn path(text: &str) -> BytePath {
     BytePath::normalise(text.as_bytes()).unwrap()
 }
-
-pub const CAUSES: [GapCause; 2] = [GapCause::Restart, GapCause::KernelOverflow];
