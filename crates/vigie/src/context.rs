@@ -15,20 +15,13 @@ use vigie_web::messages::{Answer, TreeQuery};
 pub(crate) struct Context {
     /// Where to print.
     pub(crate) out: Output,
-    /// How often `-v` was given.
-    pub(crate) verbose: u8,
     hub_api: Option<Place>,
     agent_api: Option<PathBuf>,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
-        Context {
-            out: Output::new(global.json),
-            verbose: global.verbose,
-            hub_api: global.hub_api,
-            agent_api: global.agent_api,
-        }
+        Context { out: Output::new(global.json), hub_api: global.hub_api, agent_api: global.agent_api }
     }
 
     /// Whether the user named the hub, so that no other place may be asked instead.

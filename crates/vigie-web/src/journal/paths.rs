@@ -72,8 +72,8 @@ impl Paths {
         Ok(self.directory(machine, parent, seq)?.map(|dir| join(&dir, name.as_bytes())))
     }
 
-    /// The paths of a node right after the record `seq`; where it has none, its last one, if it was seen to
-    /// go.
+    /// The paths of a node right after the record `seq`, in the order of their bytes, so that of several the
+    /// same one is shown every time; where it has none, its last one, if it was seen to go.
     pub(super) fn of_node(
         &mut self,
         machine: MachineId,
@@ -85,6 +85,7 @@ impl Paths {
         for (parent, name) in names.iter().take(NAMES_LOOKED_AT_MAX) {
             paths.extend(self.below(machine, *parent, name, seq)?);
         }
+        paths.sort_unstable();
         if paths.is_empty() {
             paths.extend(self.lost.get(&(machine, node)).map(|path| path.to_vec()));
         }

@@ -63,7 +63,12 @@ impl Teller {
             }
         };
         let machine = record.origin.machine;
-        line.machine = self.names.get(&machine).cloned().unwrap_or_else(|| machine.to_string());
+        line.machine = match self.names.get(&machine) {
+            Some(name) => name.clone(),
+            // Only the hub states what becomes of machines; no machine's name can have parentheses.
+            None if record.fact.stream == Stream::MACHINES => "(hub)".to_owned(),
+            None => machine.to_string(),
+        };
         Ok(wanted.then_some(line))
     }
 

@@ -3,7 +3,7 @@
 use crate::context::{Context, hub_failure};
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
-use crate::output::{Paint, Table, count, escaped, long_mode, short_time};
+use crate::output::{Paint, Table, escaped, long_mode, short_time};
 use clap::Args;
 use vigie_model::Instant;
 use vigie_web::client::Lines;
@@ -146,10 +146,4 @@ fn mark(entry: &Entry) -> String {
         None | Some(ContentState::Whole) => String::new(),
         Some(state) => format!("  ({})", state.as_str()),
     }
-}
-
-/// The totals of a listing, as one line for people.
-pub(crate) fn totals(entries: u64, bytes: u64) -> String {
-    let objects = if entries == 1 { "object" } else { "objects" };
-    format!("{} {objects}, {}", count(entries), crate::output::bytes(bytes))
 }

@@ -2,7 +2,14 @@
 
 use crate::context::{Context, hub_failure};
 use crate::failure::{Failure, Outcome};
+use crate::output::{Output, Paint, Table, ago, bytes, count, short_time, span};
 use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+use vigie_model::UnixNanos;
+use vigie_model::status::AgentStatus;
+use vigie_web::text::rfc3339;
 
 /// Show how the hub and its machines do
 ///
@@ -25,8 +32,222 @@ impl StatusArgs {
             },
             Err(error) => return Err(hub_failure(error)),
         };
-        context.out.json(&status)?;
+        if context.out.is_json() {
+            context.out.json(&status)?;
+        } else {
+            for line in shown(&context.out, &status)? {
+                context.out.line(&line)?;
+            }
+        }
         context.out.flush()?;
         Ok(Outcome::Done)
+    }
+}
+
+/// A status for people: of a hub, or of an agent alone.
+fn shown(out: &Output, status: &Value) -> Result<Vec<String>, Failure> {
+    let unread =
+        |e: serde_json::Error| Failure::failed("the status is not what this version knows").because(&e);
+    if status.get("part").and_then(Value::as_str) == Some("agent") {
+        let agent = AgentStatus::deserialize(status).map_err(unread)?;
+        return Ok(shown_agent(out, &agent));
+    }
+    let hub = HubStatus::deserialize(status).map_err(unread)?;
+    Ok(shown_hub(out, &hub))
+}
+
+fn shown_agent(out: &Output, agent: &AgentStatus) -> Vec<String> {
+    let since = ago(UnixNanos(agent.link.since_unix_ns));
+    let paint = if agent.link.state == "connected" { Paint::Good } else { Paint::Attention };
+    let link = out.paint(paint, &agent.link.state);
+    let mut lines = vec![format!(
+        "agent    {} (vigie {}), to {}: {link} since {since}",
+        agent.machine, agent.version, agent.hub
+    )];
+    lines.extend(agent.link.why.iter().map(|why| format!("         {}", out.paint(Paint::Bad, why))));
+    lines.push(format!("waiting  {}", waiting(agent)));
+    lines.push(String::new());
+    lines.extend(roots_table([agent]));
+    lines.extend(remarks(out, [agent]));
+    lines
+}
+
+fn shown_hub(out: &Output, hub: &HubStatus) -> Vec<String> {
+    let paint = if hub.store == "ok" { Paint::Good } else { Paint::Bad };
+    let listen = hub.listen.as_ref().map(|address| format!(", agents on {address}")).unwrap_or_default();
+    let HubSizes { records, blocks, journal_bytes, pack_bytes, index_bytes } = hub.sizes;
+    let mut lines = vec![
+        format!("hub      vigie {}, store {}{listen}", hub.version, out.paint(paint, &hub.store)),
+        format!(
+            "stored   {} records, {} blocks: journal {}, packs {}, index {}",
+            count(records),
+            count(blocks),
+            bytes(journal_bytes),
+            bytes(pack_bytes),
+            bytes(index_bytes)
+        ),
+        String::new(),
+    ];
+    if hub.machines.is_empty() {
+        lines.push("no machine has enrolled yet: `vigie hub invite NAME` makes a token".to_owned());
+        return lines;
+    }
+    lines.extend(machines_table(&hub.machines));
+    let agents: Vec<_> = hub.machines.iter().filter_map(|machine| machine.agent.as_ref()).collect();
+    if !agents.is_empty() {
+        lines.push(String::new());
+        lines.extend(roots_table(agents.iter().copied()));
+    }
+    for machine in &hub.machines {
+        for gap in &machine.gaps {
+            let since = gap.since_unix_ns.map(|ns| format!(" since {}", short_time(&rfc3339(UnixNanos(ns)))));
+            let text = format!(
+                "gap      changes of {}:{} may be missing{} ({}, record #{})",
+                machine.name,
+                gap.root,
+                since.unwrap_or_default(),
+                gap.cause,
+                gap.opened_seq
+            );
+            lines.push(out.paint(Paint::Attention, &text));
+        }
+    }
+    lines.extend(remarks(out, agents));
+    lines
+}
+
+fn machines_table(machines: &[MachineStatus]) -> Vec<String> {
+    let mut table = Table::new(&["MACHINE", "ADDRESS", "CONNECTED", "LAST RECORD", "WAITING"], &[]);
+    for machine in machines {
+        let last = match (machine.last_seq, machine.last_observed_unix_ns) {
+            (Some(seq), Some(ns)) => format!("#{seq}, {}", ago(UnixNanos(ns))),
+            _ => "none".to_owned(),
+        };
+        let connected = match machine.connected_since_unix_ns {
+            Some(ns) => ago(UnixNanos(ns)),
+            None => "away".to_owned(),
+        };
+        let local = if machine.connected { "this process" } else { "-" };
+        let address = machine.address.clone().unwrap_or_else(|| local.to_owned());
+        let waiting = match &machine.agent {
+            Some(agent) => waiting(agent),
+            None if machine.connected => "no answer".to_owned(),
+            None => "-".to_owned(),
+        };
+        table.row([machine.name.clone(), address, connected, last, waiting]);
+    }
+    table.lines()
+}
+
+/// What an agent still has to send, and how far it is behind.
+fn waiting(agent: &AgentStatus) -> String {
+    let queue = &agent.queue;
+    let facts = queue.facts + queue.unacknowledged;
+    if facts + queue.contents == 0 {
+        return "nothing".to_owned();
+    }
+    let lag = span(Duration::from_millis(queue.lag_ms));
+    format!("{} records, {} contents, {lag} behind", count(facts), count(queue.contents))
+}
+
+fn roots_table<'a>(agents: impl IntoIterator<Item = &'a AgentStatus>) -> Vec<String> {
+    let heading = ["ROOT", "STATE", "BACKEND", "NODE IDS", "OBJECTS", "DIRECTORIES"];
+    let mut table = Table::new(&heading, &[4, 5]);
+    for agent in agents {
+        for root in &agent.roots {
+            table.row([
+                format!("{}:{}", agent.machine, root.path),
+                root.state.clone(),
+                root.backend.clone(),
+                root.node_id_tier.clone(),
+                count(root.nodes),
+                count(root.watches),
+            ]);
+        }
+    }
+    table.lines()
+}
+
+/// What the person in charge should know.
+fn remarks<'a>(out: &Output, agents: impl IntoIterator<Item = &'a AgentStatus>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for agent in agents {
+        for root in &agent.roots {
+            let warning =
+                root.warning.iter().map(|w| format!("warning  {}:{}: {w}", agent.machine, root.path));
+            lines.extend(warning.map(|text| out.paint(Paint::Attention, &text)));
+        }
+    }
+    lines
+}
+
+/// How a hub does, as far as this version knows the fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct HubStatus {
+    version: String,
+    listen: Option<String>,
+    store: String,
+    sizes: HubSizes,
+    machines: Vec<MachineStatus>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HubSizes {
+    records: u64,
+    blocks: u64,
+    journal_bytes: u64,
+    pack_bytes: u64,
+    index_bytes: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MachineStatus {
+    name: String,
+    connected: bool,
+    address: Option<String>,
+    connected_since_unix_ns: Option<i64>,
+    last_observed_unix_ns: Option<i64>,
+    last_seq: Option<u64>,
+    gaps: Vec<OpenGap>,
+    agent: Option<AgentStatus>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OpenGap {
+    root: String,
+    cause: String,
+    since_unix_ns: Option<i64>,
+    opened_seq: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_hub_with_a_machine_away_and_a_gap() {
+        let status = json!({
+            "part": "hub", "version": "9", "listen": "[::]:7700", "store": "ok",
+            "sizes": {"records": 1234, "blocks": 5, "journal_bytes": 10, "pack_bytes": 2048, "index_bytes": 0},
+            "machines": [{
+                "name": "web01", "connected": false, "newer": true,
+                "gaps": [{"root": "/srv", "cause": "restart", "opened_seq": 7}],
+            }],
+        });
+        let lines = shown(&Output::new(true), &status).unwrap();
+        let expected = [
+            "hub      vigie 9, store ok, agents on [::]:7700",
+            "stored   1,234 records, 5 blocks: journal 10 B, packs 2.00 KiB, index 0 B",
+            "",
+            "MACHINE  ADDRESS  CONNECTED  LAST RECORD  WAITING",
+            "web01    -        away       none         -",
+            "gap      changes of web01:/srv may be missing (restart, record #7)",
+        ];
+        assert_eq!(lines, expected);
     }
 }

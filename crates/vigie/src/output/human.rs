@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use std::fmt;
 use std::time::Duration;
+use vigie_model::{Clock, SystemClock, UnixNanos};
 
 /// A size in binary units, three digits: `1.2 MiB`. Below 1024 it is exact.
 pub(crate) fn bytes(size: u64) -> String {
@@ -57,11 +58,11 @@ pub(crate) fn short_time(rfc3339: &str) -> String {
     local(rfc3339).map_or_else(|| rfc3339.to_owned(), |t| t.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
 
-/// How long ago an RFC 3339 time of an answer was.
-pub(crate) fn relative(rfc3339: &str) -> Option<String> {
-    let time: Timestamp = rfc3339.parse().ok()?;
-    let ago = Timestamp::now().duration_since(time);
-    Some(format!("{} ago", span(Duration::try_from(ago).unwrap_or_default())))
+/// How long ago a time was.
+pub(crate) fn ago(time: UnixNanos) -> String {
+    let now = SystemClock::default().wall();
+    let passed = u64::try_from(now.0.saturating_sub(time.0)).unwrap_or_default();
+    format!("{} ago", span(Duration::from_nanos(passed)))
 }
 
 fn local(rfc3339: &str) -> Option<Zoned> {

@@ -3,7 +3,7 @@
 use crate::commands::log::print;
 use crate::failure::Failure;
 use crate::output::{Output, Paint, count};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use vigie_model::{FileEvent, FileTime, GapCause, MachineId, Record, Seq, UnixNanos};
 use vigie_store::{Store, StoreError};
 use vigie_web::journal::Teller;
@@ -100,6 +100,8 @@ struct Scans {
     /// What changed before this was there already.
     began: UnixNanos,
     found: HashMap<MachineId, u64>,
+    /// Machines of which everything was new: old contents that still come in were only read now.
+    scanned: HashSet<MachineId>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -119,6 +121,7 @@ impl Scans {
         match &event {
             FileEvent::GapOpened(gap) if gap.cause == GapCause::FirstScan => {
                 self.found.entry(machine).or_default();
+                self.scanned.insert(machine);
                 return Scanned::Found;
             }
             FileEvent::GapClosed(gap) if self.found.contains_key(&machine) => {
@@ -127,14 +130,13 @@ impl Scans {
             }
             _ => {}
         }
-        let Some(found) = self.found.get_mut(&machine) else { return Scanned::No };
-        let changed = match &event {
-            FileEvent::Created(created) => {
+        let changed = match (&event, self.found.get_mut(&machine)) {
+            (FileEvent::Created(created), Some(found)) => {
                 *found += 1;
                 created.meta.ctime
             }
-            FileEvent::Linked(_) => return Scanned::Found,
-            FileEvent::Content(stored) => stored.content.ctime,
+            (FileEvent::Linked(_), Some(_)) => return Scanned::Found,
+            (FileEvent::Content(stored), _) if self.scanned.contains(&machine) => stored.content.ctime,
             _ => return Scanned::No,
         };
         if nanos(changed) < i128::from(self.began.0) { Scanned::Found } else { Scanned::No }

@@ -1,0 +1,155 @@
+//! `GET log`
+
+use crate::world::{MACHINE, ROOT, World, node, path, second};
+use vigie_model::{AgentRecord, FileEvent, Instant, Seq, Stream};
+use vigie_web::client::ClientError;
+use vigie_web::messages::{ErrorKind, LogLine, LogQuery};
+
+fn of(text: &str) -> LogQuery {
+    LogQuery { machine: Some("web01".into()), path: Some(path(text)), ..LogQuery::default() }
+}
+
+/// What a line is about, in short.
+fn short(lines: &[LogLine]) -> Vec<String> {
+    let path = |line: &LogLine| line.path.clone().unwrap_or_default();
+    lines.iter().map(|line| format!("{} {} {}", line.seq, line.kind, path(line))).collect()
+}
+
+#[tokio::test]
+async fn every_record_is_a_line() {
+    let world = World::start().await;
+    let lines = world.log(LogQuery::default()).await;
+    assert_eq!(
+        short(&lines),
+        [
+            "1 enrolled ",
+            "2 gap-opened /srv",
+            "3 created /srv",
+            "4 created /srv/a",
+            "5 created /srv/dir",
+            "6 created /srv/dir/none",
+            "7 created /srv/l",
+            "8 created /srv/\u{fffd}",
+            "9 linked /srv/b",
+            "10 content /srv/a",
+            "11 gap-closed /srv",
+        ]
+    );
+    assert_eq!((lines[0].machine.as_str(), lines[0].name.as_deref()), ("(hub)", Some("web01")));
+    assert_eq!(lines[7].path_b64.as_deref(), Some("L3Nydi//"));
+    let content = &lines[9];
+    assert_eq!(content.observed, "2027-01-15T08:00:09.000000000Z");
+    assert_eq!((content.machine.as_str(), content.root.as_deref()), ("web01", Some("/srv")));
+    assert_eq!(content.machine_id, MACHINE.to_string());
+    assert_eq!((content.size, content.digest_kind.as_deref()), (Some(6), Some("blake3")));
+    assert!(lines.iter().all(|line| line.size.is_some() == (line.kind == "content")));
+    assert!(lines[1..].iter().all(|line| line.root.as_deref() == Some("/srv")));
+}
+
+#[tokio::test]
+async fn paths_are_those_of_their_time() {
+    let mut world = World::start().await;
+    world.write(node(13), b"x").await;
+    world.rename(node(12), (ROOT, b"dir"), (ROOT, b"moved")).await;
+    world.write(node(13), b"y").await;
+    world.remove(node(13), (node(12), b"none")).await;
+    world.write(node(13), b"too late").await;
+    let last = LogQuery { after: Some("j0-11".into()), ..LogQuery::default() };
+    let lines = world.log(last).await;
+    let expected = [
+        "12 content /srv/dir/none",
+        "13 renamed /srv/moved",
+        "14 content /srv/moved/none",
+        "15 removed /srv/moved/none",
+        "16 content /srv/moved/none",
+    ];
+    assert_eq!(short(&lines), expected);
+    assert_eq!(lines[1].from.as_deref(), Some("/srv/dir"));
+    // A directory has what was at or below it, under the name of then.
+    let below: Vec<u64> = world.log(of("/srv/dir")).await.iter().map(|line| line.seq).collect();
+    assert_eq!(below, [2, 5, 6, 11, 12, 13]);
+}
+
+#[tokio::test]
+async fn a_file_has_the_history_of_its_names() {
+    let mut world = World::start().await;
+    world.rename(node(11), (ROOT, b"a"), (ROOT, b"a2")).await;
+    world.write(node(11), b"second\n").await;
+    let lines = world.log(of("/srv/a2")).await;
+    let seqs: Vec<u64> = lines.iter().map(|line| line.seq).collect();
+    assert!(seqs.contains(&4) && seqs.contains(&10) && seqs.contains(&12) && seqs.contains(&13), "{seqs:?}");
+    assert!(seqs.is_sorted(), "{seqs:?}");
+    assert!(!seqs.contains(&5), "{seqs:?}");
+    let newest = world.log(LogQuery { newest: Some(1), ..of("/srv/a2") }).await;
+    assert_eq!(short(&newest), ["13 content /srv/a2"]);
+}
+
+#[tokio::test]
+async fn selections() {
+    let mut world = World::start().await;
+    let seqs = |lines: Vec<LogLine>| lines.iter().map(|line| line.seq).collect::<Vec<_>>();
+    let newest = |n| LogQuery { newest: Some(n), ..LogQuery::default() };
+    assert_eq!(seqs(world.log(newest(2)).await), [10, 11]);
+    assert_eq!(seqs(world.log(newest(0)).await), [0; 0]);
+    assert_eq!(seqs(world.log(newest(1_000_000)).await).len(), 11);
+    let kind = |kind: &str| LogQuery { kind: Some(kind.into()), ..newest(2) };
+    assert_eq!(seqs(world.log(kind("created")).await), [7, 8]);
+    assert_eq!(seqs(world.log(kind("enrolled")).await), [1]);
+    let since = |since| LogQuery { since, ..LogQuery::default() };
+    assert_eq!(seqs(world.log(since(Instant::Seq(Seq(10)))).await), [10, 11]);
+    let time = LogQuery { machine: Some("web01".into()), ..since(Instant::Time(second(9))) };
+    assert_eq!(seqs(world.log(time).await), [10, 11]);
+    let below = LogQuery { newest: Some(2), ..of("/srv/dir") };
+    assert_eq!(seqs(world.log(below).await), [6, 11]);
+
+    // A stream and a kind that this program does not know are shown with all they hold.
+    let note =
+        AgentRecord { observed: second(50), stream: Stream::NOTES, kind: 3, version: 1, payload: vec![0xff] };
+    world.fact(vec![], note).await;
+    let lines = world.log(kind("7/3")).await;
+    assert_eq!(lines[0].payload_b64.as_deref(), Some("/w=="));
+}
+
+#[tokio::test]
+async fn questions_that_make_no_sense_are_refused() {
+    let world = World::start().await;
+    let refused = async |query: LogQuery| match world.client.log(&query).await {
+        Err(ClientError::Refused(error)) => error.kind,
+        other => panic!("{other:?}"),
+    };
+    let nobody = LogQuery { machine: Some("nobody".into()), ..LogQuery::default() };
+    assert_eq!(refused(nobody).await, ErrorKind::NotFound);
+    let kind = LogQuery { kind: Some("creation".into()), ..LogQuery::default() };
+    assert_eq!(refused(kind).await, ErrorKind::Usage);
+    let cursor = LogQuery { after: Some("12".into()), ..LogQuery::default() };
+    assert_eq!(refused(cursor).await, ErrorKind::Usage);
+    let homeless = LogQuery { path: Some(path("/srv")), ..LogQuery::default() };
+    assert_eq!(refused(homeless).await, ErrorKind::Usage);
+}
+
+#[tokio::test]
+async fn followers_are_told_at_once_and_end_with_the_server() {
+    let mut world = World::start().await;
+    let follow = LogQuery { follow: true, newest: Some(1), ..of("/srv/dir") };
+    let mut lines = world.client.log(&follow).await.unwrap();
+    assert_eq!(lines.next().await.unwrap().unwrap().seq, 11);
+    world.write(node(11), b"elsewhere").await;
+    world.write(node(13), b"here").await;
+    let line = lines.next().await.unwrap().unwrap();
+    assert_eq!((line.seq, line.path.as_deref()), (13, Some("/srv/dir/none")));
+    assert!(world.server.shutdown(std::time::Duration::from_secs(10)).await, "followers do not hold it up");
+    assert!(lines.next().await.unwrap().is_none(), "the end is a proper one");
+}
+
+#[tokio::test]
+async fn a_damaged_payload_is_shown_and_not_hidden() {
+    let mut world = World::start().await;
+    let mut fact =
+        FileEvent::GapClosed(vigie_model::files::GapClosed { root: path("/srv") }).encode(second(60));
+    fact.kind = 1;
+    world.fact(vec![], fact).await;
+    let lines = world.log(LogQuery { newest: Some(1), ..LogQuery::default() }).await;
+    assert_eq!(lines[0].kind, "created");
+    assert!(lines[0].message.as_ref().unwrap().contains("damaged"), "{:?}", lines[0]);
+    assert!(lines[0].payload_b64.is_some());
+}

@@ -1,0 +1,184 @@
+//! `GET ls`, `GET cat` and `GET tree`
+
+use crate::world::{ROOT, World, at, content, meta, node, path, second};
+use vigie_archive::{Counts, survey};
+use vigie_model::files::{ContentStored, GapOpened};
+use vigie_model::{FileEvent, GapCause, Instant, NodeType, Seq};
+use vigie_web::client::{ClientError, Pieces};
+use vigie_web::messages::{Answer, ContentState, Entry, ErrorKind, TreeQuery};
+
+async fn ls(world: &World, query: &TreeQuery, recursive: bool) -> (Answer, Vec<Entry>) {
+    let (answer, mut lines) = world.client.ls(query, recursive).await.unwrap();
+    let mut entries = Vec::new();
+    while let Some(entry) = lines.next().await.unwrap() {
+        entries.push(entry);
+    }
+    (answer, entries)
+}
+
+fn paths(entries: &[Entry]) -> Vec<&str> {
+    entries.iter().map(|entry| entry.path.as_str()).collect()
+}
+
+async fn all(pieces: Pieces) -> Vec<u8> {
+    pieces.whole(1 << 20).await.unwrap().to_vec()
+}
+
+fn refusal<T>(answer: Result<T, ClientError>) -> ErrorKind {
+    match answer {
+        Err(ClientError::Refused(error)) => error.kind,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was answered"),
+    }
+}
+
+#[tokio::test]
+async fn a_listing_tells_everything_of_its_objects() {
+    let world = World::start().await;
+    let (answer, entries) = ls(&world, &at("/srv", Instant::Now), false).await;
+    assert_eq!((answer.seq, answer.gaps.len()), (11, 0));
+    assert_eq!(paths(&entries), ["/srv/a", "/srv/b", "/srv/dir", "/srv/l", "/srv/\u{fffd}"]);
+    let a = &entries[0];
+    assert_eq!((a.node_type.as_str(), a.mode.as_str(), a.uid, a.gid), ("file", "0644", 1, 2));
+    assert_eq!((a.size, a.state), (Some(6), Some(ContentState::Whole)));
+    assert_eq!(a.mtime.as_deref(), Some("2023-11-14T22:13:20.000000005Z"));
+    assert_eq!(a.node, entries[1].node);
+    assert_eq!(entries[3].target.as_deref(), Some("a"));
+    assert_eq!(entries[4].path_b64.as_deref(), Some("L3Nydi//"));
+
+    let (_, below) = ls(&world, &at("/srv", Instant::Now), true).await;
+    assert_eq!(paths(&below)[2..4], ["/srv/dir", "/srv/dir/none"]);
+    assert_eq!(below[3].state, Some(ContentState::None));
+    let (_, one) = ls(&world, &at("/srv/a", Instant::Now), false).await;
+    assert_eq!(paths(&one), ["/srv/a"]);
+    // Above the roots there are the directories that lead to them.
+    let (_, above) = ls(&world, &at("/", Instant::Now), false).await;
+    assert_eq!(paths(&above), ["/srv"]);
+}
+
+#[tokio::test]
+async fn a_tree_is_that_of_its_instant() {
+    let mut world = World::start().await;
+    world.rename(node(12), (ROOT, b"dir"), (ROOT, b"moved")).await;
+    world.remove(node(11), (ROOT, b"a")).await;
+    let names = async |at_instant| {
+        let (_, entries) = ls(&world, &at("/srv", at_instant), true).await;
+        entries.iter().map(|e| e.path.replace("/srv/", "")).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Instant::Seq(Seq(11))).await, ["a", "b", "dir", "dir/none", "l", "\u{fffd}"]);
+    assert_eq!(names(Instant::Now).await, ["b", "l", "moved", "moved/none", "\u{fffd}"]);
+    assert_eq!(names(Instant::Time(second(11))).await, ["a", "b", "l", "moved", "moved/none", "\u{fffd}"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_is_told_from_what_cannot_be_known() {
+    let mut world = World::start().await;
+    let ask = async |text: &str, instant| refusal(world.client.ls(&at(text, instant), false).await);
+    assert_eq!(ask("/srv/missing", Instant::Now).await, ErrorKind::NotFound);
+    assert_eq!(ask("/etc", Instant::Now).await, ErrorKind::NotFound);
+    assert_eq!(ask("/srv", Instant::Time(second(0))).await, ErrorKind::Inconclusive);
+    assert_eq!(ask("/srv", Instant::Seq(Seq(99))).await, ErrorKind::Inconclusive);
+    assert_eq!(ask("/srv/missing", Instant::Seq(Seq(6))).await, ErrorKind::Inconclusive, "inside a gap");
+
+    let restart = GapOpened { root: path("/srv"), cause: GapCause::Restart, since: Some(second(11)) };
+    world.tell(FileEvent::GapOpened(restart)).await;
+    let (answer, _) = ls(&world, &at("/srv", Instant::Now), false).await;
+    let gap = &answer.gaps[0];
+    assert_eq!((gap.root.as_str(), gap.cause.as_str(), gap.opened_seq), ("/srv", "restart", 12));
+    assert_eq!((gap.since.is_some(), gap.closed.is_some()), (true, false));
+}
+
+#[tokio::test]
+async fn content_comes_as_it_was_and_says_when_it_is_not_the_newest() {
+    let mut world = World::start().await;
+    let cat = async |world: &World, text: &str, instant| {
+        let (answer, pieces) = world.client.cat(&at(text, instant)).await?;
+        Ok::<_, ClientError>((answer.state.unwrap(), pieces.len_hint(), all(pieces).await))
+    };
+    let hello = (ContentState::Whole, Some(6), b"hello\n".to_vec());
+    assert_eq!(cat(&world, "/srv/b", Instant::Now).await.unwrap(), hello);
+    world.touch(node(11), 100).await;
+    let pending = (ContentState::Pending, Some(6), b"hello\n".to_vec());
+    assert_eq!(cat(&world, "/srv/a", Instant::Now).await.unwrap(), pending);
+    world.write(node(11), &[b'x'; 1000]).await;
+    assert_eq!(cat(&world, "/srv/a", Instant::Now).await.unwrap().2, [b'x'; 1000]);
+    assert_eq!(cat(&world, "/srv/a", Instant::Seq(Seq(11))).await.unwrap(), hello);
+
+    assert_eq!(refusal(cat(&world, "/srv", Instant::Now).await), ErrorKind::WrongType);
+    assert_eq!(refusal(cat(&world, "/srv/l", Instant::Now).await), ErrorKind::WrongType);
+    assert_eq!(refusal(cat(&world, "/srv/dir/none", Instant::Now).await), ErrorKind::Inconclusive);
+    assert_eq!(refusal(cat(&world, "/", Instant::Now).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_tree_is_one_stream_that_ends_with_its_counts() {
+    let mut world = World::start().await;
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    // The root, a, b, dir, dir/none, l, and the fifo.
+    assert_eq!(counts, Counts { entries: 7, bytes: 6, missing: 1, ..Counts::default() });
+
+    let (_, pieces) = world.client.tree(&at("/srv/a", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!((counts.entries, counts.bytes), (1, 6));
+    assert_eq!(refusal(world.client.tree(&at("/", Instant::Now)).await), ErrorKind::NotFound);
+
+    world.touch(node(11), 7).await;
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!((counts.pending, counts.missing), (1, 1));
+}
+
+#[tokio::test]
+async fn a_restored_tree_is_the_recorded_one() {
+    let world = World::start().await;
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let stream = all(pieces).await;
+    let target = world.dir.path().join("restored");
+    let done = vigie_archive::extract(&stream[..], &target, &vigie_archive::Options::default(), &mut |_| {});
+    let summary = done.unwrap();
+    assert_eq!(summary.missing.first, [b"dir/none".to_vec()]);
+    assert_eq!(std::fs::read(target.join("a")).unwrap(), b"hello\n");
+    use std::os::unix::fs::MetadataExt;
+    let inode = |name| std::fs::symlink_metadata(target.join(name)).unwrap().ino();
+    assert_eq!(inode("a"), inode("b"), "a second name is a second name again");
+    assert_eq!(std::fs::read_link(target.join("l")).unwrap(), std::path::Path::new("a"));
+}
+
+#[tokio::test]
+async fn a_block_that_is_gone_breaks_cat_off_and_is_flagged_in_a_tree() {
+    let mut world = World::start().await;
+    // The pack is damaged behind the store's back.
+    world.write(node(13), &[b'z'; 5000]).await;
+    let blocks = std::fs::read_dir(world.dir.path().join("store")).unwrap();
+    let mut packs = Vec::new();
+    for entry in blocks.flatten().filter(|e| e.path().is_dir()) {
+        packs.extend(std::fs::read_dir(entry.path()).unwrap().flatten().map(|e| e.path()));
+    }
+    let pack = packs.into_iter().find(|p| p.to_string_lossy().contains("pack")).unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0xff;
+    std::fs::write(&pack, bytes).unwrap();
+
+    let (_, pieces) = world.client.cat(&at("/srv/dir/none", Instant::Now)).await.unwrap();
+    assert!(matches!(pieces.whole(1 << 20).await, Err(ClientError::CutOff { .. })));
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!(counts.damaged, 1);
+}
+
+#[tokio::test]
+async fn torn_content_is_given_and_flagged() {
+    let mut world = World::start().await;
+    let torn = vigie_model::Content { torn: true, ..content(b"hello\n") };
+    let event = FileEvent::Content(ContentStored { node: node(11), content: torn });
+    world.tell(event).await;
+    let (answer, _) = world.client.cat(&at("/srv/a", Instant::Now)).await.unwrap();
+    assert_eq!(answer.state, Some(ContentState::Torn));
+    assert_eq!(meta(NodeType::File, 6).mode, 0o644);
+}

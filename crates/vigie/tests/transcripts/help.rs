@@ -1,0 +1,55 @@
+//! Every command explains itself.
+
+use crate::Home;
+
+const COMMANDS: [&str; 11] =
+    ["up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch"];
+
+#[test]
+fn the_program_names_all_commands_and_exit_codes() {
+    let home = Home::new();
+    let said = home.run(&["--help"]);
+    assert_eq!(said.code, 0);
+    for command in COMMANDS {
+        assert!(said.out.contains(&format!("\n  {command} ")), "{command} is missing:\n{}", said.out);
+    }
+    assert!(said.out.contains("EXAMPLES:") && said.out.contains("Exit codes:"), "{}", said.out);
+    let bare = home.run(&[]);
+    assert_eq!((bare.code, bare.out.as_str()), (2, ""));
+}
+
+#[test]
+fn every_command_has_examples() {
+    let home = Home::new();
+    let invite: &[&str] = &["hub", "invite", "--help"];
+    let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
+    all.push(invite.to_vec());
+    for args in all {
+        let said = home.run(&args);
+        assert_eq!(said.code, 0, "{args:?}");
+        assert!(said.out.contains("EXAMPLES:"), "{args:?}:\n{}", said.out);
+        assert!(said.out.lines().all(|line| line.chars().count() <= 130), "{args:?}:\n{}", said.out);
+    }
+}
+
+#[test]
+fn the_options_are_those_of_the_contract() {
+    let home = Home::new();
+    for (command, options) in [
+        ("up", &["DIR", "--data", "--listen", "--api"][..]),
+        ("hub", &["--data", "--listen", "[::]:7700", "--api", "invite"]),
+        ("agent", &["--hub", "--token-file", "--watch", "--name", "--state", "--ignore"]),
+        ("log", &["MACHINE:PATH", "-f", "-n", "--since", "--kind"]),
+        ("ls", &["MACHINE:PATH", "-l", "-R", "--at"]),
+        ("cat", &["MACHINE:PATH", "--at"]),
+        ("restore", &["MACHINE:PATH", "TARGET", "--at", "--dry-run", "--force"]),
+        ("flush", &["MACHINE", "--timeout", "30s"]),
+        ("verify", &["--data"]),
+        ("watch", &["DIR", "--events"]),
+    ] {
+        let said = home.run(&[command, "--help"]);
+        for option in options.iter().chain(&["--json", "--hub-api", "--agent-api"]) {
+            assert!(said.out.contains(option), "{command} lacks {option}:\n{}", said.out);
+        }
+    }
+}

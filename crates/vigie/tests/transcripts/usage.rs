@@ -1,0 +1,75 @@
+//! Wrong usage ends with 2 and says what is right; a hub that is not there ends with 4.
+
+use crate::Home;
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let home = Home::new();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    for (args, told) in [
+        (&["fly"][..], "unrecognized subcommand"),
+        (&["up"], "<DIR>"),
+        (&["up", "missing"], "cannot watch missing"),
+        (&["up", "file"], "not a directory"),
+        (&["up", ".", "--api", "192.0.2.1:80"], "loopback"),
+        (&["hub", "--api", "0.0.0.0:7701"], "loopback"),
+        (&["hub", "invite", "a/b"], "a machine's name"),
+        (&["hub", "invite", "web01", "--valid", "long"], "no span of time"),
+        (&["agent", "--hub", "hub:7700"], "--watch"),
+        (&["agent", "--hub", "hub", "--watch", "."], "HOST:PORT"),
+        (&["agent", "--hub", "hub:7700", "--watch", "missing"], "cannot watch missing"),
+        (&["agent", "--hub", "hub:7700", "--watch", ".", "--state", "s"], "vigie hub invite"),
+        (&["agent", "--hub", "hub:7700", "--watch", ".", "--token-file", "none"], "cannot read the token"),
+        (&["agent", "--hub", "hub:7700", "--watch", ".", "--token-file", "file"], "this is not a token"),
+        (&["ls", "web01:relative"], "must be absolute"),
+        (&["ls", "not a machine:/srv"], "needs ./ or / in front"),
+        (&["ls", "web01:/a/../b"], "`..` is not a name"),
+        (&["ls", "web01:/", "--at", "yesterday"], "10m ago"),
+        (&["log", "--since", "12"], "#1234"),
+        (&["log", "-n", "-1"], "-1"),
+        (&["restore", "web01:/srv"], "<TARGET>"),
+        (&["flush", "--timeout", "30"], "no span of time"),
+        (&["status", "--hub-api", "https://hub"], "plain http"),
+        (&["watch", "missing"], "cannot watch missing"),
+    ] {
+        let said = home.run(args);
+        assert_eq!(said.code, 2, "{args:?}: {said:?}");
+        assert!(said.err.contains(told), "{args:?} should tell `{told}`: {}", said.err);
+        assert_eq!(said.out, "", "{args:?}");
+    }
+    assert!(!home.path().join("s/identity.pem").exists());
+}
+
+#[test]
+fn nobody_there_ends_with_4_and_a_hint() {
+    let home = Home::new();
+    for args in [
+        &["status"][..],
+        &["log"],
+        &["ls", "web01:/"],
+        &["cat", "web01:/a"],
+        &["restore", "web01:/a", "b"],
+        &["flush"],
+        &["verify"],
+        &["hub", "invite", "web01"],
+    ] {
+        let said = home.run(args);
+        assert_eq!(said.code, 4, "{args:?}: {said:?}");
+        assert!(said.err.starts_with("error: cannot reach HOME/data/api.sock"), "{args:?}: {}", said.err);
+        assert!(said.err.contains("\nhint: "), "{args:?}: {}", said.err);
+    }
+    let json = home.run(&["log", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
+    assert_eq!(error["error"]["kind"], "failed", "{error}");
+    let verify = home.run(&["verify", "--data", "nothing"]);
+    assert_eq!((verify.code, verify.err.as_str()), (4, "error: there is no store in nothing\n"));
+}
+
+#[test]
+fn a_target_that_exists_is_refused_before_anyone_is_asked() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path().join("full/of")).unwrap();
+    let said = home.run(&["restore", "web01:/a", "full"]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(said.err.contains("full exists and is not an empty directory"), "{}", said.err);
+}
