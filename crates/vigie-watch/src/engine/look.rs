@@ -2,14 +2,12 @@
 
 use super::dirty::{Due, Spot, When, Why};
 use super::index::{Flags, Key};
-use super::reads::Want;
 use super::{Engine, OpenError, is_gone};
 use crate::files::{Dir, Kind, Stat};
-use crate::limits::{AFTER_CREATE, ANNOUNCE_AFTER, LOOK_TRIES, MOVE_HOLD, WRITE_QUIET};
+use crate::limits::{AFTER_CREATE, LOOK_TRIES, MOVE_HOLD, WRITE_QUIET};
 use crate::rules::RULES_FILE;
-use std::io;
 use std::time::Duration;
-use vigie_model::files::{Created, Linked, MetadataChanged, Renamed};
+use vigie_model::files::{Created, Linked, Renamed};
 use vigie_model::{EdgeName, ErrorAct, FileEvent, Metadata, Name, NodeId};
 
 /// What a look found under a name.
@@ -311,140 +309,15 @@ impl Engine {
         }
         node
     }
-
-    // === metadata and content ===
-
-    /// States what changed of a node that is where it was.
-    fn compare(&mut self, node: Key, here: &Here<'_>) {
-        let Here { stat, why, .. } = *here;
-        let Some(known) = self.index.get(node) else { return };
-        let (same_ctime, is_file) = (known.ctime() == stat.ctime, stat.kind == Kind::File);
-        // What is recorded of its metadata may be older than its `ctime` says.
-        let unsure =
-            is_file && known.flags.has(Flags::PENDING) && (why.has(Why::SETTLE) || why.has(Why::SCAN));
-        let stale = is_file && self.is_stale(node, stat, why);
-        let announce = why.has(Why::ANNOUNCE) && self.reads.is_wanted(node);
-        let thorough = !same_ctime || announce || unsure || why.has(Why::ATTRIB);
-        if thorough {
-            let Ok(meta) = self.metadata(here) else { return };
-            let say = if announce {
-                Say::Pending
-            } else if why.has(Why::SETTLE) && !stale {
-                Say::Settled
-            } else {
-                Say::Changes
-            };
-            self.compare_metadata(node, meta, stale, say);
-        }
-        if stale {
-            self.want(node, stat, why, self.now);
-        }
-        if thorough && stat.kind == Kind::Dir {
-            self.retry_listing(node, why);
-        }
-    }
-
-    /// Whether the content recorded may not be the one on the disk.
-    fn is_stale(&self, node: Key, stat: &Stat, why: Why) -> bool {
-        let Some(known) = self.index.get(node) else { return false };
-        let (flags, new_ctime) = (known.flags, known.ctime() != stat.ctime);
-        if known.size != stat.size || known.mtime() != stat.mtime || self.reads.is_parked(node) {
-            return true;
-        }
-        if why.has(Why::WRITTEN) || why.has(Why::CLOSED) || why.has(Why::SETTLE) {
-            return new_ctime || flags.has(Flags::RACY);
-        }
-        if why.has(Why::SCAN) {
-            let known =
-                [Flags::PENDING, Flags::STALE, Flags::RACY, Flags::TORN].iter().all(|f| !flags.has(*f));
-            return new_ctime || ((!known || !flags.has(Flags::CONTENT)) && !self.reads.is_wanted(node));
-        }
-        why.has(Why::ATTRIB) && flags.has(Flags::UNREADABLE)
-    }
-
-    /// Records metadata that changed, or whether content is to come.
-    fn compare_metadata(&mut self, node: Key, meta: Metadata, stale: bool, say: Say) {
-        let hash = self.hash(&meta);
-        let wanted = self.reads.is_wanted(node);
-        let Some(known) = self.index.get(node) else { return };
-        let times = !known.is_file && (known.mtime() != meta.mtime || known.size != meta.size);
-        let changed = u32::from(known.mode) != meta.mode || known.hash != hash || times;
-        let was_pending = known.flags.has(Flags::PENDING);
-        let pending = known.is_file && (stale || wanted || (was_pending && say != Say::Settled));
-        if !changed && (say == Say::Changes || pending == was_pending) {
-            return;
-        }
-        let id = known.id;
-        self.fill(node, &meta);
-        self.index_flag(node, Flags::PENDING, pending);
-        if !pending {
-            self.index_flag(node, Flags::STALE, false);
-        }
-        self.emit(FileEvent::Metadata(MetadataChanged { node: id, meta, pending }));
-    }
-
-    /// Has a file read.
-    pub(super) fn want(&mut self, node: Key, stat: &Stat, why: Why, ready_at: Duration) {
-        self.index_flag(node, Flags::STALE, true);
-        let want = Want {
-            epoch: self.epoch,
-            live: why.is_live(),
-            size: stat.size,
-            ctime: stat.ctime,
-            ready_at: if self.epochs.hurried() { self.now } else { ready_at },
-            after: self.outbox.pushed(),
-        };
-        let news = self.reads.want(node, want, self.now, &mut self.epochs);
-        let announced = self.index.get(node).is_none_or(|n| n.flags.has(Flags::PENDING));
-        if news && !announced {
-            self.announcements.push_back((self.now + ANNOUNCE_AFTER, node));
-        }
-    }
-
-    /// Says of files that could not be read for a while that newer content exists.
-    pub(super) fn announce(&mut self) {
-        while let Some((_, node)) = self.announcements.pop_front_if(|(due, _)| *due <= self.now) {
-            let silent = self.index.get(node).is_some_and(|n| !n.flags.has(Flags::PENDING));
-            if silent && self.reads.is_wanted(node) {
-                self.epoch = self.epochs.now();
-                self.mark_self(node, Why::ANNOUNCE, When::Now);
-            }
-        }
-    }
-
-    /// A directory itself, seen through its handle.
-    pub(super) fn compare_dir(&mut self, dir: Key, handle: &dyn Dir, stat: &Stat) {
-        if self.index.get(dir).is_some_and(|known| known.ctime() == stat.ctime) {
-            return;
-        }
-        let Some(path) = self.path_of(dir) else { return };
-        if let Ok(meta) = self.metadata_of(stat, &path, || Ok(Vec::new()), || handle.xattrs_self()) {
-            self.compare_metadata(dir, meta, false, Say::Changes);
-        }
-    }
-
-    /// A directory that could not be listed may be listed now that its mode changed.
-    fn retry_listing(&mut self, dir: Key, why: Why) {
-        let refused = self.index.get(dir).is_some_and(|n| n.flags.has(Flags::UNLISTED));
-        if refused && why.has(Why::ATTRIB) {
-            self.push_live(dir, true);
-        }
-    }
-
-    fn metadata(&mut self, here: &Here<'_>) -> io::Result<Metadata> {
-        let Here { dir, handle, name, stat, .. } = *here;
-        let path = self.path_of_entry(dir, name);
-        self.metadata_of(stat, &path, || handle.read_link(name), || handle.xattrs(name))
-    }
 }
 
 /// A name of an open directory, and what is there.
-struct Here<'a> {
-    dir: Key,
-    handle: &'a dyn Dir,
-    name: &'a [u8],
-    stat: &'a Stat,
-    why: Why,
+pub(super) struct Here<'a> {
+    pub(super) dir: Key,
+    pub(super) handle: &'a dyn Dir,
+    pub(super) name: &'a [u8],
+    pub(super) stat: &'a Stat,
+    pub(super) why: Why,
 }
 
 /// Where a known node that turns up under a new name comes from.
@@ -458,17 +331,6 @@ enum Source {
     StillThere,
     /// It had no name: only roots do, and they are dealt with before.
     Nowhere,
-}
-
-/// What makes a record of metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Say {
-    /// A change of the metadata alone.
-    Changes,
-    /// Also that content is pending.
-    Pending,
-    /// Also that content is not pending any more.
-    Settled,
 }
 
 /// When a new file is read first: a file that was just created is about to be written to.

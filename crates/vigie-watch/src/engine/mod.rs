@@ -1,10 +1,11 @@
 //! The engine: a state machine that turns what the kernel tells and what the file system shows into facts.
 //!
 //! In reading order: [`index`] what is known · [`dirty`] names to look at · [`hear`] events become such names ·
-//! [`look`] a look states the difference · [`scan`] listings · [`roots`] coming and going of roots ·
+//! [`look`] a look states the difference of names · [`compare`] and of what they lead to · [`scan`] listings · [`roots`] coming and going of roots ·
 //! [`learn`] what the hub recorded · [`reads`] files to read · [`outbox`] facts to take · [`epochs`] what a
 //! cookie waits for.
 
+mod compare;
 mod dirty;
 mod epochs;
 mod failures;
@@ -79,7 +80,8 @@ pub struct CookieId(pub u64);
 pub struct Step {
     /// At this time of [`Clock::monotonic`] at the latest, even if nothing happens.
     pub wake_at: Option<Duration>,
-    /// At once: there is more to do. False also when the outbox is full, so step again after [`Engine::take`].
+    /// At once: there is more to do. False also when the outbox or the reads have no room, so step again
+    /// after [`Engine::take`] and [`Engine::read_done`].
     pub busy: bool,
 }
 

@@ -70,6 +70,8 @@ impl Files for RealFiles {
     fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()> {
         let dir = rustix::fs::open(dir.as_bytes(), DIR_FLAGS, Mode::empty())?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // One may be left of a life that ended between the two calls below.
+        let _ = rustix::fs::unlinkat(&dir, name, AtFlags::empty());
         drop(rustix::fs::openat(&dir, name, flags, Mode::RUSR | Mode::WUSR)?);
         Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
     }
@@ -143,6 +145,24 @@ impl Systems {
         let system = Arc::new(System::probe(fd, dev, fsid)?);
         known.insert((dev, fsid), system.clone());
         Ok(system)
+    }
+}
+
+impl Systems {
+    /// The file system of a mount point, seen from outside. One that may not be opened does not tell its
+    /// UUID: what is learned of it then is not kept, so that it is asked again by whoever may.
+    fn of_mounted(&self, dir: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<Arc<System>> {
+        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let openable = matches!(stat.kind, Kind::Dir | Kind::File);
+        let opened = openable.then(|| rustix::fs::openat(dir, name, flags | OFlags::RDONLY, Mode::empty()));
+        match opened {
+            Some(Ok(mounted)) => self.of(mounted.as_fd(), stat.dev),
+            _ => {
+                let mounted = rustix::fs::openat(dir, name, flags | OFlags::PATH, Mode::empty())?;
+                let fsid = rustix::fs::fstatvfs(&mounted)?.f_fsid;
+                Ok(Arc::new(System::probe(mounted.as_fd(), stat.dev, fsid)?))
+            }
+        }
     }
 }
 
@@ -234,9 +254,7 @@ impl Dir for RealDir {
         if stat.dev == self.dev {
             return self.system.identify(self.fd.as_fd(), &name, stat);
         }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mounted = rustix::fs::openat(&self.fd, &*name, flags, Mode::empty())?;
-        self.systems.of(mounted.as_fd(), stat.dev)?.identify(self.fd.as_fd(), &name, stat)
+        self.systems.of_mounted(self.fd.as_fd(), &name, stat)?.identify(self.fd.as_fd(), &name, stat)
     }
 
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
@@ -335,4 +353,39 @@ fn kind_of(x: &Statx) -> io::Result<Kind> {
         FileType::BlockDevice => Kind::BlockDevice,
         FileType::Unknown => return Err(Errno::INVAL.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where `openat2` is forbidden, what replaces it must refuse the same.
+    #[test]
+    fn neither_way_of_walking_follows_symlinks_or_leaves_the_root() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temp.path().join("a/b")).unwrap();
+        std::os::unix::fs::symlink("b", temp.path().join("a/link")).unwrap();
+        std::os::unix::fs::symlink("/", temp.path().join("a/b/up")).unwrap();
+        let root = rustix::fs::open(temp.path(), DIR_FLAGS, Mode::empty()).unwrap();
+        let flags = DIR_FLAGS | OFlags::NOFOLLOW;
+        for way in [step, name_by_name] {
+            assert!(way(root.as_fd(), b"a/b", flags).is_ok());
+            assert!(way(root.as_fd(), b".", flags).is_ok());
+            for bad in [&b"a/link"[..], b"a/link/x", b"a/b/up", b"a/b/up/etc", b"a/none"] {
+                let error = way(root.as_fd(), bad, flags).unwrap_err();
+                let number = error.raw_os_error().unwrap();
+                assert!([libc::ENOENT, libc::ELOOP, libc::ENOTDIR].contains(&number), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_was_left_is_no_hindrance() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("cookie"), "").unwrap();
+        let dir =
+            BytePath::normalise(std::os::unix::ffi::OsStrExt::as_bytes(temp.path().as_os_str())).unwrap();
+        RealFiles::new().ripple(&dir, b"cookie").unwrap();
+        assert!(!temp.path().join("cookie").exists());
+    }
 }

@@ -8,14 +8,14 @@ use vigie_model::{Clock, Digest, DigestKind, GapCause, MachineId, UnixNanos};
 use vigie_watch::fakes::FakeFs;
 use vigie_watch::{Config, Engine, Files, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};
 
-pub const MACHINE: MachineId = MachineId([7; 16]);
+pub(crate) const MACHINE: MachineId = MachineId([7; 16]);
 
 /// A clock that a test moves.
 #[derive(Debug, Default)]
-pub struct Hand(AtomicI64);
+pub(crate) struct Hand(AtomicI64);
 
 impl Hand {
-    pub fn forward(&self, by: Duration) {
+    pub(crate) fn forward(&self, by: Duration) {
         self.0.fetch_add(by.as_nanos() as i64, Ordering::Relaxed);
     }
 }
@@ -31,23 +31,23 @@ impl Clock for Hand {
 }
 
 /// An engine on a file system in memory.
-pub struct Rig {
-    pub clock: Arc<Hand>,
-    pub fs: FakeFs,
-    pub engine: Engine,
-    pub reader: Reader,
-    pub replica: Replica,
-    pub config: Config,
-    pub queue_max: usize,
+pub(crate) struct Rig {
+    pub(crate) clock: Arc<Hand>,
+    pub(crate) fs: FakeFs,
+    pub(crate) engine: Engine,
+    pub(crate) reader: Reader,
+    pub(crate) replica: Replica,
+    pub(crate) config: Config,
+    pub(crate) queue_max: usize,
 }
 
 impl Rig {
     /// `/data` and `/state` exist; `prepare` makes the rest.
-    pub fn new(prepare: impl FnOnce(&FakeFs), configure: impl FnOnce(&mut Config)) -> Rig {
+    pub(crate) fn new(prepare: impl FnOnce(&FakeFs), configure: impl FnOnce(&mut Config)) -> Rig {
         Rig::with_queue(16_384, prepare, configure)
     }
 
-    pub fn with_queue(
+    pub(crate) fn with_queue(
         queue_max: usize,
         prepare: impl FnOnce(&FakeFs),
         configure: impl FnOnce(&mut Config),
@@ -69,7 +69,7 @@ impl Rig {
     }
 
     /// Ends the engine and begins another with what the replica knows; `meanwhile` happens unseen.
-    pub fn restart(&mut self, meanwhile: impl FnOnce(&FakeFs)) {
+    pub(crate) fn restart(&mut self, meanwhile: impl FnOnce(&FakeFs)) {
         for fact in self.engine.take(usize::MAX) {
             self.replica.apply(&fact);
         }
@@ -84,7 +84,7 @@ impl Rig {
     }
 
     /// One step, and all that came of it. Gives whether there is more to do now.
-    pub fn turn(&mut self) -> bool {
+    pub(crate) fn turn(&mut self) -> bool {
         let mut busy = self.engine.step().busy;
         for fact in self.engine.take(usize::MAX) {
             busy = true;
@@ -97,7 +97,7 @@ impl Rig {
         busy
     }
 
-    pub fn read(&mut self, job: ReadJob) {
+    pub(crate) fn read(&mut self, job: ReadJob) {
         let outcome = read(&self.reader, &job, &mut self.replica);
         if let Some(fact) = self.engine.read_done(job, outcome) {
             // Facts that are about to be taken may come later; those taken have come.
@@ -106,7 +106,7 @@ impl Rig {
     }
 
     /// Turns until nothing is left to do at this time.
-    pub fn idle(&mut self) {
+    pub(crate) fn idle(&mut self) {
         for _ in 0..100_000 {
             if !self.turn() {
                 return;
@@ -116,7 +116,7 @@ impl Rig {
     }
 
     /// Lets this much time pass, millisecond by millisecond.
-    pub fn pass(&mut self, ms: u64) {
+    pub(crate) fn pass(&mut self, ms: u64) {
         for _ in 0..ms {
             self.clock.forward(Duration::from_millis(1));
             self.idle();
@@ -124,7 +124,7 @@ impl Rig {
     }
 
     /// Lets time pass until nothing waits but the watch over the roots.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..300 {
             self.idle();
             self.clock.forward(Duration::from_millis(10));
@@ -133,7 +133,7 @@ impl Rig {
 
     /// A cookie there and back. No wait for quiet is waited for; only what cannot be found just now is
     /// looked for again after some milliseconds.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let cookie = self.engine.cookie().unwrap();
         let began = self.clock.monotonic();
         while self.clock.monotonic() < began + Duration::from_millis(500) {
@@ -151,12 +151,12 @@ impl Rig {
         panic!("the cookie never comes back: {:?}", self.engine.status());
     }
 
-    pub fn assert_same(&self, what: &str) {
+    pub(crate) fn assert_same(&self, what: &str) {
         self.replica.assert_same("/data", &self.fs.snapshot(b"/data"), what);
     }
 
     /// Words of the facts since the last call.
-    pub fn log(&mut self) -> Vec<String> {
+    pub(crate) fn log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.replica.log)
     }
 }
@@ -167,7 +167,7 @@ fn engine(config: &Config, fs: &FakeFs, clock: &Arc<Hand>, queue_max: usize) -> 
 }
 
 /// Reads a file and stores it in the replica; large ones under the digest of all their bytes.
-pub fn read(reader: &Reader, job: &ReadJob, replica: &mut Replica) -> ReadOutcome {
+pub(crate) fn read(reader: &Reader, job: &ReadJob, replica: &mut Replica) -> ReadOutcome {
     let mut bytes = Vec::new();
     let end = reader.read(job, &mut |piece| {
         match piece {

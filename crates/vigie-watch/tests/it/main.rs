@@ -1,5 +1,7 @@
 //! The engine as its users see it: on a file system in memory, driven at random, and on the real kernel.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of the test functions")]
+
 mod driver;
 mod fake;
 mod random;

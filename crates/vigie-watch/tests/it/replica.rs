@@ -8,27 +8,27 @@ use vigie_watch::Fact;
 use vigie_watch::fakes::SnapshotNode;
 
 #[derive(Default)]
-pub struct Replica {
+pub(crate) struct Replica {
     nodes: HashMap<NodeId, NodeState>,
     edges: BTreeMap<(NodeId, Vec<u8>), NodeId>,
-    pub blobs: HashMap<Digest, Vec<u8>>,
-    pub gaps: BTreeSet<(Vec<u8>, &'static str)>,
-    pub errors: Vec<(Vec<u8>, &'static str, i32)>,
+    pub(crate) blobs: HashMap<Digest, Vec<u8>>,
+    pub(crate) gaps: BTreeSet<(Vec<u8>, &'static str)>,
+    pub(crate) errors: Vec<(Vec<u8>, &'static str, i32)>,
     /// Words of all facts, with the last name each is about.
-    pub log: Vec<String>,
+    pub(crate) log: Vec<String>,
 }
 
 /// One object as the replica has it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line {
-    pub node: NodeId,
-    pub meta: Metadata,
-    pub content: Option<Content>,
-    pub pending: bool,
+pub(crate) struct Line {
+    pub(crate) node: NodeId,
+    pub(crate) meta: Metadata,
+    pub(crate) content: Option<Content>,
+    pub(crate) pending: bool,
 }
 
 impl Replica {
-    pub fn apply(&mut self, fact: &Fact) {
+    pub(crate) fn apply(&mut self, fact: &Fact) {
         let show =
             |path: &Option<Vec<u8>>| String::from_utf8_lossy(path.as_deref().unwrap_or(b"?")).into_owned();
         let from = if fact.from.is_some() { format!(" {}", show(&fact.from)) } else { String::new() };
@@ -78,12 +78,12 @@ impl Replica {
         }
     }
 
-    pub fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         self.log[self.log.len().saturating_sub(40)..].join("\n")
     }
 
     /// Everything below a root, by path relative to it.
-    pub fn tree(&self, root: &str) -> BTreeMap<Vec<u8>, Line> {
+    pub(crate) fn tree(&self, root: &str) -> BTreeMap<Vec<u8>, Line> {
         let mut out = BTreeMap::new();
         let top = self.edges.get(&(NodeId::ROOTS, root.as_bytes().to_vec()));
         let mut stack: Vec<(Vec<u8>, NodeId)> = top.map(|node| (Vec::new(), *node)).into_iter().collect();
@@ -101,7 +101,7 @@ impl Replica {
     }
 
     /// What a hub would tell a new engine.
-    pub fn known(&self) -> Vec<KnownEdge> {
+    pub(crate) fn known(&self) -> Vec<KnownEdge> {
         let (mut out, mut told) = (Vec::new(), BTreeSet::new());
         let mut stack = vec![NodeId::ROOTS];
         while let Some(parent) = stack.pop() {
@@ -120,7 +120,7 @@ impl Replica {
     }
 
     /// Compares with the truth: names, metadata but `ctime`, contents, and which names are one object.
-    pub fn assert_same(&self, root: &str, truth: &BTreeMap<Vec<u8>, SnapshotNode>, what: &str) {
+    pub(crate) fn assert_same(&self, root: &str, truth: &BTreeMap<Vec<u8>, SnapshotNode>, what: &str) {
         let tree = self.tree(root);
         let names = |paths: Vec<&Vec<u8>>| -> Vec<String> {
             paths.into_iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
@@ -164,6 +164,6 @@ impl Replica {
     }
 }
 
-pub fn path(text: &str) -> BytePath {
+pub(crate) fn path(text: &str) -> BytePath {
     BytePath::normalise(text.as_bytes()).unwrap()
 }
