@@ -1,8 +1,8 @@
 //! The engine: a state machine that turns what the kernel tells and what the file system shows into facts.
 //!
-//! In reading order: [`index`] what is known · [`dirty`] names to look at · [`hear`] events become such names ·
-//! [`look`] a look states the difference of names · [`compare`] and of what they lead to · [`scan`] listings · [`roots`] coming and going of roots ·
-//! [`learn`] what the hub recorded · [`reads`] files to read · [`outbox`] facts to take · [`epochs`] what a
+//! In reading order: `index` what is known · `dirty` names to look at · `hear` events become such names ·
+//! `look` a look states the difference of names · `compare` and of what they lead to · `scan` listings · `roots` coming and going of roots ·
+//! `learn` what the hub recorded · `reads` files to read · `outbox` facts to take · `epochs` what a
 //! cookie waits for.
 
 mod compare;
