@@ -214,6 +214,7 @@ impl Agent {
             lanes: Lanes::new(cpu),
             numbers,
             first: VecDeque::new(),
+            held: Vec::new(),
             generation: 0,
         };
         let side = LinkSide {

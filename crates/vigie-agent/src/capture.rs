@@ -4,7 +4,7 @@
 //! the channel of facts, and the session empties that channel before it writes the record of a content. So a
 //! content never comes before the name it belongs to.
 
-use crate::ledger::{EntryId, Ledger};
+use crate::ledger::{Entry, EntryId, Ledger};
 use crate::parcel::ReadingId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use vigie_model::{AgentRecord, Clock, GapCause, KnownEdge, NodeId, UnixNanos};
+use vigie_model::{AgentRecord, Clock, FileEvent, GapCause, KnownEdge, NodeId, UnixNanos};
 use vigie_watch::{CookieId, Engine, Fact, ReadJob, ReadOutcome, StartError, Status};
 
 /// Facts in one batch between capture and session.
@@ -37,11 +37,7 @@ pub(crate) enum Order {
     /// Forget everything and wait to be taught: a new incarnation begins.
     Restart { generation: u64 },
     /// A reading came to its end. The answer is the record to send, if there is one.
-    ReadDone {
-        reading: Reading,
-        outcome: ReadOutcome,
-        reply: oneshot::Sender<Option<(AgentRecord, EntryId)>>,
-    },
+    ReadDone { reading: Reading, outcome: ReadOutcome, reply: oneshot::Sender<Option<(AgentRecord, Entry)>> },
     /// What was written of these contents did not become durable.
     Requeue(Vec<NodeId>),
     /// Everything before now; the answer tells what must be written to the link for that.
@@ -62,7 +58,16 @@ pub(crate) struct Reading {
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) generation: u64,
-    pub(crate) facts: Vec<AgentRecord>,
+    pub(crate) facts: Vec<Stated>,
+}
+
+/// A fact, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Stated {
+    pub(crate) fact: AgentRecord,
+    /// The node whose metadata it tells, and the newest content that was read by then: such a fact must not
+    /// overtake a content of its node, because it says what is true after it, nor be overtaken by a later one.
+    pub(crate) behind: Option<(NodeId, EntryId)>,
 }
 
 /// What has to be written before a flush is done.
@@ -169,7 +174,8 @@ impl Capture {
                 return true;
             }
             self.ways.facts_passed.fetch_add(facts.len() as u64, Ordering::Relaxed);
-            let facts = facts.into_iter().map(encode).collect();
+            let newest = self.ways.ledger.newest();
+            let facts = facts.into_iter().map(|fact| Stated::new(fact, newest)).collect();
             room.send(Facts { generation: self.generation, facts });
         }
     }
@@ -214,8 +220,10 @@ impl Capture {
             Order::Restart { generation } => self.restart(generation),
             Order::ReadDone { reading, outcome, reply } => {
                 let current = reading.generation == self.generation;
+                let node = reading.job.node;
                 let fact = if current { self.engine.read_done(reading.job, outcome) } else { None };
-                let _reader_gone = reply.send(fact.map(|fact| (encode(fact), self.ways.ledger.open())));
+                let stated = fact.map(|fact| (fact.event.encode(fact.observed), self.ways.ledger.open(node)));
+                let _reader_gone = reply.send(stated);
             }
             Order::Requeue(nodes) => nodes.into_iter().for_each(|node| self.engine.requeue(node)),
             Order::Flush(reply) => self.flush(reply),
@@ -251,6 +259,12 @@ impl Capture {
     }
 }
 
-fn encode(fact: Fact) -> AgentRecord {
-    fact.event.encode(fact.observed)
+impl Stated {
+    fn new(fact: Fact, newest: EntryId) -> Self {
+        let behind = match &fact.event {
+            FileEvent::Metadata(changed) => Some((changed.node, newest)),
+            _ => None,
+        };
+        Stated { fact: fact.event.encode(fact.observed), behind }
+    }
 }

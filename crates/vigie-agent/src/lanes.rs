@@ -368,7 +368,8 @@ mod tests {
             version: 1,
             payload: vec![],
         };
-        Commit { node: NodeId([node; 16]), fact, entry: Ledger::default().open() }
+        let node = NodeId([node; 16]);
+        Commit { node, fact, entry: Ledger::default().open(node) }
     }
 
     /// A parcel of one reading; a large block is asked for in either lane.

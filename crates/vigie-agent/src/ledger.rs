@@ -1,12 +1,21 @@
-//! Which contents were read and are not yet written to the link: what a flush has to wait for.
+//! Which contents were read and are not yet written to the link: what a flush has to wait for, and what later
+//! facts about the same node must not overtake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use vigie_model::NodeId;
 
 /// Names one content on its way from the reader to the link. Only ever growing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EntryId(u64);
+
+/// One content on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    id: EntryId,
+    node: NodeId,
+}
 
 /// The open entries. Shared by the capture, which opens, and the session, which closes.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +33,8 @@ struct Inner {
 struct Entries {
     last: u64,
     open: BTreeSet<u64>,
+    /// The open entries of a node, oldest first.
+    nodes: HashMap<NodeId, Vec<u64>>,
 }
 
 impl Ledger {
@@ -33,18 +44,32 @@ impl Ledger {
     }
 
     /// A content was read; its record will be written.
-    pub(crate) fn open(&self) -> EntryId {
+    pub(crate) fn open(&self, node: NodeId) -> Entry {
         let mut entries = self.lock();
         entries.last += 1;
         let id = entries.last;
         entries.open.insert(id);
-        EntryId(id)
+        entries.nodes.entry(node).or_default().push(id);
+        Entry { id: EntryId(id), node }
     }
 
     /// Its record was written, or will never be.
-    pub(crate) fn close(&self, id: EntryId) {
-        self.lock().open.remove(&id.0);
+    pub(crate) fn close(&self, entry: Entry) {
+        let mut entries = self.lock();
+        entries.open.remove(&entry.id.0);
+        if let Some(open) = entries.nodes.get_mut(&entry.node) {
+            open.retain(|id| *id != entry.id.0);
+            if open.is_empty() {
+                entries.nodes.remove(&entry.node);
+            }
+        }
+        drop(entries);
         self.inner.closed.notify_waiters();
+    }
+
+    /// Whether a content of this node that was read no later than this one is on its way.
+    pub(crate) fn is_open(&self, node: NodeId, up_to: EntryId) -> bool {
+        self.lock().nodes.get(&node).is_some_and(|open| open.iter().any(|id| *id <= up_to.0))
     }
 
     /// How many are open.
@@ -78,9 +103,10 @@ mod tests {
     #[tokio::test]
     async fn waits_for_the_old_and_not_for_the_new() {
         let ledger = Ledger::default();
-        let (first, second) = (ledger.open(), ledger.open());
+        let (a, b) = (NodeId([1; 16]), NodeId([2; 16]));
+        let (first, second) = (ledger.open(a), ledger.open(b));
         let barrier = ledger.newest();
-        let third = ledger.open();
+        let third = ledger.open(a);
         let waiting = tokio::spawn({
             let ledger = ledger.clone();
             async move { ledger.closed_up_to(barrier).await }
@@ -91,6 +117,10 @@ mod tests {
         ledger.close(first);
         waiting.await.unwrap();
         assert_eq!(ledger.len(), 1);
+        let newest = ledger.newest();
+        assert!(ledger.is_open(a, newest) && !ledger.is_open(b, newest));
+        assert!(!ledger.is_open(a, barrier), "the third came after the barrier");
         ledger.close(third);
+        assert!(!ledger.is_open(a, newest));
     }
 }

@@ -78,6 +78,16 @@ impl Written {
 }
 
 impl SharedInner {
+    /// Notes how far the writing is, for whoever waits for it.
+    pub(crate) fn note_numbers(&self, numbers: &Numbers) {
+        self.written.send_modify(|written| {
+            written.incarnation = numbers.incarnation();
+            written.last = numbers.last();
+            written.unacknowledged = numbers.unacknowledged() as u64;
+            written.oldest = numbers.oldest();
+        });
+    }
+
     /// Notes how the connection does, for `status` and, when it changes, for the log.
     fn note(&self, state: &str, why: Option<String>) {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,6 +217,7 @@ impl LinkSide {
         sources.generation += 1;
         sources.numbers = Numbers::new(Incarnation(random_u64()), RecordNo(0));
         sources.first.clear();
+        sources.held.clear();
         let lost = sources.lanes.clear();
         self.shared.give_up(lost);
         let _ending = self.shared.orders.send(Order::Restart { generation: sources.generation });
@@ -220,11 +231,9 @@ impl LinkSide {
         let attending = Arc::clone(&self.dial);
         let caller = calls.caller();
         let _attending = AbortOnDropHandle::new(tokio::spawn(async move { attending.attend(caller).await }));
-        let incarnation = self.sources.numbers.incarnation();
-        self.shared.written.send_modify(|written| {
-            written.sessions += 1;
-            written.incarnation = incarnation;
-        });
+        self.shared.written.send_modify(|written| written.sessions += 1);
+        // What became durable without our hearing of it counts from here on.
+        self.shared.note_numbers(&self.sources.numbers);
         let session = Session {
             shared: &self.shared,
             from: &mut self.sources,

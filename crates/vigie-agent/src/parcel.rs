@@ -1,7 +1,7 @@
 //! What readers hand to the session: blocks that belong together, and the record that they are for.
 
 use crate::budget::Hold;
-use crate::ledger::EntryId;
+use crate::ledger::Entry;
 use vigie_model::content::ListBuilder;
 use vigie_model::limits::LIST_LEVELS_MAX;
 use vigie_model::{AgentRecord, BlockKind, BlockList, Digest, ListEntry, NodeId};
@@ -29,7 +29,7 @@ pub(crate) struct ReadingId(pub(crate) u64);
 pub(crate) struct Commit {
     pub(crate) node: NodeId,
     pub(crate) fact: AgentRecord,
-    pub(crate) entry: EntryId,
+    pub(crate) entry: Entry,
 }
 
 /// Blocks to be sent if the hub lacks them, and perhaps the record that they complete.

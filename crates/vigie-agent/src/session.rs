@@ -3,7 +3,7 @@
 //! One loop does everything and never waits in the middle of anything, so that nothing urgent is ever stuck
 //! behind something large: names go before contents, live contents before all others, frame by frame.
 
-use crate::capture::{Facts, Order};
+use crate::capture::{Facts, Order, Stated};
 use crate::lanes::{Lanes, Outgoing, Way};
 use crate::link::Shared;
 use crate::numbers::{Numbers, Sent};
@@ -58,6 +58,8 @@ pub(crate) struct Sources {
     pub(crate) numbers: Numbers,
     /// Facts that must be written before any other: an earlier link lost them, or a frame had no room.
     pub(crate) first: VecDeque<AgentRecord>,
+    /// Facts about nodes of which a content is on its way: they go behind it.
+    pub(crate) held: Vec<Stated>,
     /// The life of the capture whose facts and parcels count.
     pub(crate) generation: u64,
 }
@@ -82,6 +84,8 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Runs until the link breaks or the agent stops.
     pub(crate) async fn run(mut self, reader: FrameReader) -> Ended {
+        // An earlier link may have given up what held some facts back.
+        self.release();
         let (frames_in, mut incoming) = mpsc::channel(INCOMING_MAX);
         let _reading = AbortOnDropHandle::new(tokio::spawn(read_frames(reader, frames_in)));
         let ended = loop {
@@ -90,6 +94,7 @@ impl Session<'_> {
                 Err(ended) => break ended,
             }
         };
+        self.shared.give_up(std::mem::take(&mut self.contents));
         let word = match &ended {
             Ended::Stopped => Some((CloseCode::Shutdown, "the agent stops".to_owned())),
             Ended::Violation(why) => Some((CloseCode::Protocol, why.clone())),
@@ -203,7 +208,7 @@ impl Session<'_> {
         }
         let sent = records.iter().map(|fact| Sent::Fact(fact.clone())).collect();
         self.write_records(records, sent)?;
-        let waiting = self.from.first.len() as u64;
+        let waiting = (self.from.first.len() + self.from.held.len()) as u64;
         let taken = self.shared.facts_taken.load(std::sync::atomic::Ordering::Relaxed);
         self.shared.written.send_modify(|written| written.facts = taken.saturating_sub(waiting));
         Ok(true)
@@ -226,8 +231,13 @@ impl Session<'_> {
                 Ok(true)
             }
             Some(Outgoing::Content(commit)) => {
+                let again = self.contents.iter().any(|earlier| earlier.node == commit.node);
+                if again || self.contents.len() >= CONTENTS_PER_FRAME {
+                    self.write_contents()?;
+                }
                 self.contents.push(commit);
-                if way == Way::Live || self.contents.len() >= CONTENTS_PER_FRAME {
+                // Between two contents of one node there may be facts that the first one held back.
+                if way == Way::Live && !again {
                     self.write_contents()?;
                 }
                 Ok(true)
@@ -247,6 +257,7 @@ impl Session<'_> {
             contents.iter().map(|c| Sent::Content { node: c.node, observed: c.fact.observed }).collect();
         self.write_records(records, sent)?;
         contents.into_iter().for_each(|commit| self.shared.ledger.close(commit.entry));
+        self.release();
         Ok(true)
     }
 
@@ -257,25 +268,26 @@ impl Session<'_> {
             self.from.numbers.assign(sent);
         }
         self.queue(&Frame::Records(Records { first_n, records }))?;
-        self.note_numbers();
+        self.shared.note_numbers(&self.from.numbers);
         Ok(())
-    }
-
-    fn note_numbers(&self) {
-        let numbers = &self.from.numbers;
-        self.shared.written.send_modify(|written| {
-            written.last = numbers.last();
-            written.unacknowledged = numbers.unacknowledged() as u64;
-            written.oldest = numbers.oldest();
-        });
     }
 
     fn take_facts(&mut self, batch: Facts) {
         let count = batch.facts.len() as u64;
         self.shared.facts_taken.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
         if batch.generation == self.from.generation {
-            self.from.first.extend(batch.facts);
+            self.from.held.extend(batch.facts);
+            self.release();
         }
+    }
+
+    /// Lets go of the facts that nothing holds up any more.
+    fn release(&mut self) {
+        let ledger = &self.shared.ledger;
+        let holds =
+            |stated: &mut Stated| stated.behind.is_some_and(|(node, entry)| ledger.is_open(node, entry));
+        let free = self.from.held.extract_if(.., |stated| !holds(stated));
+        self.from.first.extend(free.map(|stated| stated.fact));
     }
 
     fn take_parcel(&mut self, way: Way, parcel: Parcel) {
@@ -286,6 +298,7 @@ impl Session<'_> {
         };
         if let Some(commit) = abandoned {
             self.shared.give_up(vec![commit]);
+            self.release();
         }
     }
 
@@ -294,7 +307,7 @@ impl Session<'_> {
         match frame {
             Frame::Ack { n } => {
                 self.from.numbers.acknowledge(n).map_err(|e| Ended::Violation(e.to_string()))?;
-                self.note_numbers();
+                self.shared.note_numbers(&self.from.numbers);
                 Ok(())
             }
             Frame::Credit { blocks, records } => {
