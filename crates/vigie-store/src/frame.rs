@@ -224,3 +224,111 @@ pub(crate) fn le32(bytes: &[u8], at: usize) -> u32 {
 fn le64(bytes: &[u8], at: usize) -> u64 {
     u64::from(le32(bytes, at)) | u64::from(le32(bytes, at + 4)) << 32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{Place, Run};
+    use vigie_model::{AgentRecord, BlockKind, Digest, Incarnation, MachineId, RecordNo, Stream, UnixNanos};
+
+    const SALT: u64 = 0x0123_4567_89ab_cdef;
+
+    fn body() -> Body {
+        let place = Place {
+            kind: BlockKind::List,
+            pack: 2,
+            offset: 24,
+            stored_len: 9,
+            raw_len: 12,
+            codec: Codec::Zstd,
+        };
+        let fact = AgentRecord {
+            observed: UnixNanos(-5),
+            stream: Stream::NOTES,
+            kind: 3,
+            version: 1,
+            payload: vec![0xaa; 3],
+        };
+        let run = Run {
+            machine: MachineId([1; 16]),
+            incarnation: Incarnation(7),
+            first: RecordNo(9),
+            facts: vec![fact.clone(), fact],
+        };
+        Body { received: UnixNanos(1000), blocks: vec![(Digest([2; 32]), place)], runs: vec![run] }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn golden_bytes_of_a_segment_head() {
+        let head = SegmentHead { first: Seq(0x1122), previous_first: Seq(3), previous_len: 0x44, salt: SALT };
+        let bytes = head.encode();
+        assert_eq!(&bytes[..8], b"VIGIEJNL");
+        assert_eq!(
+            hex(&bytes[8..]),
+            "01000000181894482211000000000000030000000000000044000000000000\
+             00efcdab8967452301"
+        );
+        assert_eq!(SegmentHead::decode(&bytes), Ok(head));
+        for cut in 0..bytes.len() {
+            assert_eq!(SegmentHead::decode(&bytes[..cut]), Err(FrameError::Short));
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(SegmentHead::decode(&bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn golden_bytes_of_a_body() {
+        let bytes = body().encode();
+        let digest = "02".repeat(32);
+        let machine = "01".repeat(16);
+        let fact = "8524070301".to_owned() + "43aaaaaa";
+        assert_eq!(
+            hex(&bytes),
+            format!("831903e881875820{digest}01021818090c01818450{machine}070982{fact}{fact}")
+        );
+        assert_eq!(Body::decode(&bytes), Ok(body()));
+        for cut in 0..bytes.len() {
+            assert!(Body::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(Body::decode(&[&bytes[..], &[0]].concat()).is_err(), "bytes follow");
+        for at in 0..bytes.len() {
+            for flip in [1, 0x20, 0x80, 0xff] {
+                let mut bad = bytes.clone();
+                bad[at] ^= flip;
+                let _ = Body::decode(&bad);
+            }
+        }
+    }
+
+    #[test]
+    fn frames_go_round_and_damage_is_always_seen() {
+        let body = body();
+        let bytes = encode_frame(Seq(40), &body, SALT).unwrap();
+        let (head, back) = decode_frame(&bytes, SALT).unwrap();
+        assert_eq!((head.first, head.records, head.next()), (Seq(40), 2, Seq(42)));
+        assert_eq!((head.frame_len(), back), (bytes.len() as u64, body));
+        for cut in 0..bytes.len() {
+            assert!(decode_frame(&bytes[..cut], SALT).is_err(), "cut at {cut}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_frame(&bad, SALT).is_err(), "bit {bit}");
+        }
+        assert_eq!(decode_frame(&bytes, SALT + 1).unwrap_err(), FrameError::Head, "of another segment");
+    }
+
+    #[test]
+    fn numbers_follow_the_runs() {
+        let records = body().into_records(Seq(5));
+        let told: Vec<_> = records.iter().map(|r| (r.seq.0, r.origin.n.0, r.received.0)).collect();
+        assert_eq!(told, [(5, 9, 1000), (6, 10, 1000)]);
+    }
+}

@@ -61,6 +61,9 @@ impl BlockHead {
         let Some(head) = bytes.first_chunk::<BLOCK_HEAD>() else { return Err("its head is cut off") };
         let kind = kind_from(head[8]).ok_or("its kind is unknown")?;
         let codec = Codec::from_number(head[9]).ok_or("its codec is unknown")?;
+        if head[10..12] != [0, 0] {
+            return Err("its head has bytes that this version does not know");
+        }
         let (stored_len, raw_len) = (le32(head, 0), le32(head, 4));
         if stored_len.max(raw_len) as usize > BLOCK_BYTES_MAX {
             return Err("it is larger than any block");
@@ -326,4 +329,46 @@ pub(crate) struct Appended {
     /// Where each of them lies, in the order given.
     pub places: Vec<Place>,
     bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack() -> Vec<u8> {
+        let mut bytes = pack_head(3).to_vec();
+        for stored in [&b"first"[..], b"second one"] {
+            let head = BlockHead::encode(BlockKind::List, Codec::Raw, stored.len() as u32, stored);
+            bytes.extend_from_slice(&head);
+            bytes.extend_from_slice(stored);
+        }
+        bytes
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let hex: String = pack()[..45].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "564947494550414b0100000004e655c10300000000000000\
+             050000000500000001000000e7a09e376669727374"
+        );
+    }
+
+    #[test]
+    fn damage_ends_the_reading_where_it_lies() {
+        let bytes = pack();
+        let (blocks, bad) = read_pack(&bytes);
+        assert_eq!((blocks.len(), blocks[1].0, blocks[1].2, bad), (2, 45, &b"second one"[..], None));
+        for cut in 0..bytes.len() {
+            let whole = [24, 45].contains(&cut);
+            assert_eq!(read_pack(&bytes[..cut]).1.is_none(), whole, "cut at {cut}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let place = [0, 24, 45].into_iter().rfind(|start| *start <= bit as u64 / 8);
+            assert_eq!(read_pack(&bad).1, place, "bit {bit}");
+        }
+    }
 }

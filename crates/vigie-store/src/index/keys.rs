@@ -6,7 +6,7 @@
 //! Nodes   machine 4 · node 16 · 1 · seq↓                [metadata, pending]
 //!                              · 2 · seq↓               content
 //!                              · 3 · seq↓               parent 16 · name: a name it got
-//! Blocks  digest 32                                     kind 1 · codec 1 · pack 4 · offset 8 · stored 4 · raw 4
+//! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints
 //! Misc    see [`Tag`]
 //! ```
 //! A name has no zero byte, so the zero after it ends it.
@@ -164,25 +164,53 @@ impl EdgeRow {
 }
 
 pub(crate) fn encode_place(place: &Place) -> Vec<u8> {
-    let mut out = vec![kind_number(place.kind), place.codec.number()];
-    out.extend_from_slice(&place.pack.to_be_bytes());
-    out.extend_from_slice(&place.offset.to_be_bytes());
-    out.extend_from_slice(&place.stored_len.to_be_bytes());
-    out.extend_from_slice(&place.raw_len.to_be_bytes());
+    let mut out = Vec::with_capacity(16);
+    out.push(kind_number(place.kind) << 4 | place.codec.number());
+    for number in [u64::from(place.pack), place.offset, u64::from(place.stored_len), u64::from(place.raw_len)]
+    {
+        put_varint(&mut out, number);
+    }
     out
 }
 
 pub(crate) fn decode_place(row: &[u8]) -> Result<Place, KvError> {
     let read = || {
-        let (head, rest) = row.split_first_chunk::<2>()?;
-        let (pack, rest) = take_u32(rest)?;
-        let (offset, rest) = take_u64(rest)?;
-        let (stored_len, rest) = take_u32(rest)?;
-        let (raw_len, rest) = take_u32(rest)?;
-        let (kind, codec) = (kind_from(head[0])?, Codec::from_number(head[1])?);
-        rest.is_empty().then_some(Place { kind, pack, offset, stored_len, raw_len, codec })
+        let (head, rest) = row.split_first()?;
+        let (pack, rest) = take_varint(rest)?;
+        let (offset, rest) = take_varint(rest)?;
+        let (stored_len, rest) = take_varint(rest)?;
+        let (raw_len, rest) = take_varint(rest)?;
+        let short = |number: u64| u32::try_from(number).ok();
+        rest.is_empty().then_some(Place {
+            kind: kind_from(head >> 4)?,
+            pack: short(pack)?,
+            offset,
+            stored_len: short(stored_len)?,
+            raw_len: short(raw_len)?,
+            codec: Codec::from_number(head & 0xf)?,
+        })
     };
     read().ok_or(BAD_BLOCK)
+}
+
+/// Seven bits a byte, the lowest first; the last byte has its high bit clear.
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0u64;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[at + 1..]));
+        }
+    }
+    None
 }
 
 /// Consecutive records of one machine and life, as they came in one frame.

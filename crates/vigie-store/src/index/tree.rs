@@ -13,6 +13,9 @@ use vigie_model::{BytePath, Content, EdgeName, MachineId, Metadata, NodeId, Node
 /// Rows of one name that are walked before the next name is sought: a seek costs about as much.
 const WALK_ROWS: usize = 16;
 
+/// A record's number and its row.
+type NodeRow = (Seq, Vec<u8>);
+
 /// Finds, among the rows of one name from the newest to the oldest, where it leads.
 #[derive(Debug, Default)]
 struct Leads {
@@ -139,9 +142,10 @@ impl Index {
         at: Seq,
     ) -> Result<Option<NodeVersion>, KvError> {
         let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
-        let Some((meta_seq, row)) = self.newest(ordinal, node, META, at)? else { return Ok(None) };
+        let (meta, content) = self.newest_rows(ordinal, node, at)?;
+        let Some((meta_seq, row)) = meta else { return Ok(None) };
         let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
-        let Some((content_seq, row)) = self.newest(ordinal, node, CONTENT, at)? else {
+        let Some((content_seq, row)) = content else {
             let state = NodeState { meta, content: None, pending };
             return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
         };
@@ -158,13 +162,37 @@ impl Index {
         Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
     }
 
-    fn newest(
+    /// The newest row of metadata and that of content. They lie close together: one walk finds both, but
+    /// for nodes of many versions.
+    fn newest_rows(
         &self,
         ordinal: Ordinal,
         node: NodeId,
-        what: u8,
         at: Seq,
-    ) -> Result<Option<(Seq, Vec<u8>)>, KvError> {
+    ) -> Result<(Option<NodeRow>, Option<NodeRow>), KvError> {
+        let from = Key::node(ordinal, node, META).seq_down(at).done();
+        let contents = Key::node(ordinal, node, CONTENT);
+        let (what_at, mut walked) = (contents.low().len() - 1, 0);
+        let (mut meta, mut content) = (None, None);
+        self.kv()?.range(Table::Nodes, &from, &contents.high(), Order::Ascending, &mut |key, row| {
+            walked += 1;
+            let Some((_, seq)) = split_seq(key).filter(|(_, seq)| *seq <= at) else {
+                return if walked > WALK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            };
+            if key.get(what_at) == Some(&CONTENT) {
+                content = Some((seq, row.to_vec()));
+                return ControlFlow::Break(());
+            }
+            meta.get_or_insert_with(|| (seq, row.to_vec()));
+            if walked > WALK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if content.is_none() && walked > WALK_ROWS {
+            content = self.newest(ordinal, node, CONTENT, at)?;
+        }
+        Ok((meta, content))
+    }
+
+    fn newest(&self, ordinal: Ordinal, node: NodeId, what: u8, at: Seq) -> Result<Option<NodeRow>, KvError> {
         let key = Key::node(ordinal, node, what);
         let from = key.clone().seq_down(at).done();
         let Some((key, row)) = self.kv()?.first(Table::Nodes, &from, &key.high(), Order::Ascending)? else {

@@ -3,12 +3,17 @@
 
 use super::{Change, Kv, Order, Table, Visit};
 use crate::error::KvError;
-use fjall::config::{BlockSizePolicy, CompressionPolicy};
+use fjall::config::{
+    BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
+};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Rows of a table that wait in memory before they become a sorted file. Small: four tables have one each,
 /// and up to as much again is on its way to disk.
@@ -22,6 +27,10 @@ const ROWS_BLOCK_BYTES: u32 = 16 * 1024;
 
 /// Smallest bound fjall takes for its own log.
 const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Longest wait for rows to reach their files at the end, and how often that is looked at.
+const FLUSH_WAIT_MAX: Duration = Duration::from_secs(10);
+const FLUSH_LOOK: Duration = Duration::from_millis(2);
 
 /// An index in a directory of its own.
 pub(crate) struct FjallKv {
@@ -45,15 +54,38 @@ impl FjallKv {
             .max_journaling_size(LOG_BYTES_MAX)
             .open()
             .map_err(KvError::Fjall)?;
-        let options = || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(MEMTABLE_BYTES)
-                .data_block_size_policy(BlockSizePolicy::all(ROWS_BLOCK_BYTES))
-                .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-        };
-        let open = |table: Table| db.keyspace(table.name(), options).map_err(KvError::Fjall);
+        let open = |table: Table| db.keyspace(table.name(), || options(table)).map_err(KvError::Fjall);
         let [edges, nodes, blocks, misc] = Table::ALL.map(open);
         Ok(FjallKv { dir: dir.to_owned(), tables: [edges?, nodes?, blocks?, misc?], db })
+    }
+
+    /// Moves every row from memory into a sorted, synced file. `false` when that takes too long: fjall gives
+    /// no sign when it fails, on a full disk say.
+    fn flush(&self) -> Result<bool, KvError> {
+        for table in &self.tables {
+            table.rotate_memtable().map_err(KvError::Fjall)?;
+        }
+        let start = Instant::now();
+        while self.tables.iter().any(|table| table.sealed_memtable_count() > 0) {
+            if start.elapsed() > FLUSH_WAIT_MAX {
+                return Ok(false);
+            }
+            std::thread::sleep(FLUSH_LOOK);
+        }
+        Ok(true)
+    }
+
+    /// Empties fjall's log, which may be as large as all tables together and says nothing more than they do
+    /// once they are flushed. To fjall, an empty log is that of a database without unflushed rows. No row
+    /// may be written afterwards.
+    fn empty_log(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "jnl") {
+                OpenOptions::new().write(true).open(&path)?.set_len(0)?;
+            }
+        }
+        Ok(())
     }
 
     fn table(&self, table: Table) -> &Keyspace {
@@ -104,12 +136,32 @@ impl Kv for FjallKv {
     }
 
     fn persist(&self) -> Result<(), KvError> {
-        self.db.persist(PersistMode::SyncAll).map_err(KvError::Fjall)
+        self.db.persist(PersistMode::SyncAll).map_err(KvError::Fjall)?;
+        if self.flush()? {
+            self.empty_log().map_err(KvError::Io)?;
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {
         allocated(&self.dir)
     }
+}
+
+fn options(table: Table) -> KeyspaceCreateOptions {
+    // Only blocks are asked for by whole keys, and mostly for some that are not there. Filters of the other
+    // tables would take room and never be asked.
+    let filter = match table {
+        Table::Blocks => {
+            FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0)))
+        }
+        Table::Edges | Table::Nodes | Table::Misc => FilterPolicy::disabled(),
+    };
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .filter_policy(filter)
+        .data_block_size_policy(BlockSizePolicy::all(ROWS_BLOCK_BYTES))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
 }
 
 /// Bytes that a directory takes. fjall's own count has 64 MiB of log that were reserved and never written.

@@ -68,7 +68,7 @@ pub(crate) trait Kv: Send + Sync + Debug {
     ) -> Result<(), KvError>;
     /// Changes rows, all or none.
     fn write(&self, changes: Vec<Change>) -> Result<(), KvError>;
-    /// Makes everything written durable.
+    /// Makes everything written durable, in the least room. Nothing may be written afterwards.
     fn persist(&self) -> Result<(), KvError>;
     /// What it takes on disk, about, in bytes.
     fn bytes(&self) -> u64;

@@ -129,6 +129,16 @@ fn states_follow_their_records() {
     let late = Content { ctime: FileTime { secs: 1, nanos: 0 }, mode: 0o777, ..whole(b"one") };
     let late = facts.add(content(node(3), late)).commit(&running);
     assert_eq!(state(late).state.meta.mode, 0o400, "a content read before the change does not undo it");
+    for mode in 0..40 {
+        facts.add(chmod(node(3), mode));
+    }
+    let many = facts.commit(&running);
+    assert_eq!((state(many).state.meta.mode, state(many).content_seq), (39, Some(late)));
+    for _ in 0..40 {
+        facts.add(content(node(3), whole(b"one")));
+    }
+    facts.commit(&running);
+    assert_eq!((state(many).content_seq, state(pending).content_seq), (Some(late), Some(first)));
     let again = facts.add(file(R, "f", node(3))).commit(&running);
     assert!(state(again).state.content.is_some(), "a node that is known keeps its content");
     running.stop();
