@@ -12,7 +12,20 @@ pub enum Cpu {
     Inline,
 }
 
+/// Threads that compress at once: with more, an agent would be no quiet guest on a large machine.
+const WIDTH_MAX: usize = 4;
+
 impl Cpu {
+    /// How many pieces of work make sense at once. Each thread that compresses keeps about 1 MiB.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Cpu::Inline => 1,
+            Cpu::Threads => {
+                std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WIDTH_MAX))
+            }
+        }
+    }
+
     /// Does a piece of work.
     pub(crate) fn run<T: Send + 'static>(
         self,

@@ -77,6 +77,9 @@ struct Lane {
 /// Which parcel of which lane.
 type Address = (Way, u64);
 
+/// The raw blocks of some parcels.
+type Load = Vec<(Address, Vec<RawBlock>)>;
+
 /// The stored blocks of some parcels.
 type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
 
@@ -86,6 +89,8 @@ pub(crate) struct Lanes {
     live: Lane,
     bulk: Lane,
     packing: FuturesUnordered<BoxFuture<'static, Option<Packed>>>,
+    /// Work that waits for a thread.
+    to_pack: VecDeque<Load>,
     offers: VecDeque<(u64, Vec<(Address, usize)>)>,
     next_offer_id: u64,
     /// Readings of which something was written in this session, and not yet the record.
@@ -101,6 +106,7 @@ impl Lanes {
             live: Lane::default(),
             bulk: Lane::default(),
             packing: FuturesUnordered::new(),
+            to_pack: VecDeque::new(),
             offers: VecDeque::new(),
             next_offer_id: 0,
             under_way: HashSet::new(),
@@ -201,7 +207,7 @@ impl Lanes {
 
     /// Sends parcels to be packed: the blocks that are wanted (all, without an answer) and the list.
     fn pack(&mut self, parcels: Vec<(Address, Option<Vec<bool>>)>) {
-        let mut load: Vec<(Address, Vec<RawBlock>)> = Vec::new();
+        let mut load = Load::new();
         let mut bytes = 0;
         for ((way, number), wanted) in parcels {
             let lane = self.lane(way);
@@ -219,22 +225,34 @@ impl Lanes {
             bytes += blocks.iter().map(|block| block.raw.len()).sum::<usize>();
             load.push(((way, number), blocks));
             if bytes >= PACK_BYTES_AIM {
-                self.packing.push(self.cpu.run(pack_load(std::mem::take(&mut load))));
+                self.to_pack.push_back(std::mem::take(&mut load));
                 bytes = 0;
             }
         }
         if !load.is_empty() {
-            self.packing.push(self.cpu.run(pack_load(load)));
+            self.to_pack.push_back(load);
+        }
+        self.start_packing();
+    }
+
+    fn start_packing(&mut self) {
+        while self.packing.len() < self.cpu.width() {
+            let Some(load) = self.to_pack.pop_front() else { return };
+            self.packing.push(self.cpu.run(move || pack_load(load)));
         }
     }
 
     /// Waits until some parcels are packed; never returns while nothing is being packed. Cancel-safe.
     pub(crate) async fn packed(&mut self) {
-        match self.packing.next().await {
-            None => std::future::pending().await,
-            // The work panicked; its parcels stay where they are until the next session offers them again.
-            Some(None) => {}
-            Some(Some(packed)) => {
+        let done = match self.packing.next().await {
+            None => return std::future::pending().await,
+            Some(done) => done,
+        };
+        self.start_packing();
+        match done {
+            // The work panicked; its parcels stay where they are until the link breaks and they are given up.
+            None => {}
+            Some(packed) => {
                 for ((way, number), blocks) in packed {
                     let lane = self.lane(way);
                     if let Some(at) = lane.position(number) {
@@ -290,6 +308,7 @@ impl Lanes {
     /// again: their commits are given back. All else is offered anew.
     pub(crate) fn reset(&mut self) -> Vec<Commit> {
         self.packing = FuturesUnordered::new();
+        self.to_pack.clear();
         self.offers.clear();
         self.broken.extend(self.under_way.drain());
         let mut abandoned = Vec::new();
@@ -337,12 +356,9 @@ impl Lane {
     }
 }
 
-fn pack_load(load: Vec<(Address, Vec<RawBlock>)>) -> impl FnOnce() -> Packed + Send + 'static {
-    move || {
-        load.into_iter()
-            .map(|(address, blocks)| (address, blocks.into_iter().map(pack_block).collect()))
-            .collect()
-    }
+fn pack_load(load: Load) -> Packed {
+    let pack = |blocks: Vec<RawBlock>| blocks.into_iter().map(pack_block).collect();
+    load.into_iter().map(|(address, blocks)| (address, pack(blocks))).collect()
 }
 
 fn pack_block(block: RawBlock) -> PackedBlock {
@@ -467,7 +483,9 @@ mod tests {
             let Some(offer) = lanes.next_offer() else { break };
             lanes.answer(&Need::new(offer.id, vec![true; offer.blocks.len()])).unwrap();
         }
-        lanes.packed().await;
+        while !lanes.packing.is_empty() {
+            lanes.packed().await;
+        }
         assert!(lanes.next(Way::Bulk).is_some(), "the chunk is written");
         lanes.push(Way::Bulk, parcel(3, None, &[b"waiting"], Some(3)));
 
