@@ -157,12 +157,17 @@ impl Journal {
         let mut firsts: Vec<u64> =
             names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
         firsts.sort_unstable();
+        while let Some(last) = firsts.last() {
+            if !remove_if_empty(&*disk, &dir.join(file_name(Seq(*last))))? {
+                break;
+            }
+            firsts.pop();
+        }
         let mut opening = Opening { disk: &disk, dir, segments: Vec::new(), next: Seq(1) };
         for (at, first) in firsts.iter().enumerate() {
             opening.segment(Seq(*first), at + 1 == firsts.len())?;
         }
         let Opening { segments, next, .. } = opening;
-        // When an empty last segment was removed, the one before it stays sealed.
         let open = segments.last().map(|s| (s.first, s.len, s.salt, s.file.clone()));
         let journal =
             Arc::new(Journal { disk: disk.clone(), dir: dir.to_owned(), segments: Mutex::new(segments) });
@@ -174,6 +179,16 @@ impl Journal {
 
 fn io_error(act: &'static str, path: &Path, source: std::io::Error) -> OpenError {
     OpenError::Io { act, path: path.to_owned(), source }
+}
+
+/// Removes a segment to which no frame was ever written: its head, or its entry, may not be durable.
+fn remove_if_empty(disk: &dyn Disk, path: &Path) -> Result<bool, OpenError> {
+    let file = disk.open(path, OpenMode::Read).map_err(|e| io_error("open", path, e))?;
+    if file.length().map_err(|e| io_error("measure", path, e))? > SEGMENT_HEAD as u64 {
+        return Ok(false);
+    }
+    disk.remove(path).map_err(|e| io_error("remove", path, e))?;
+    Ok(true)
 }
 
 /// Takes up one segment after the other.
@@ -196,10 +211,6 @@ impl Opening<'_> {
             file.drop_cache().map_err(|e| io_error("read back", &path, e))?;
         }
         let len = file.length().map_err(|e| io_error("measure", &path, e))?;
-        if is_last && len <= SEGMENT_HEAD as u64 {
-            // No frame was ever written to it: its head, or its entry, may not be durable.
-            return self.disk.remove(&path).map_err(|e| io_error("remove", &path, e));
-        }
         let mut head = [0; SEGMENT_HEAD];
         let got = file.read_at(&mut head, 0).map_err(|e| io_error("read", &path, e))?;
         let head = SegmentHead::decode(&head[..got])

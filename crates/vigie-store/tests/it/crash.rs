@@ -2,13 +2,13 @@
 //! not, a prefix at most. And each sync is needed: without any one kind of them, some crash shows it.
 
 use crate::support::*;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use vigie_model::*;
 use vigie_store::disk::{SimDisk, SimFault, SyncSite};
 use vigie_store::{Batch, MemIndex, NewRecord, Store};
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 1000;
 const ROUNDS: u64 = 6;
 const ROOT: NodeId = NodeId([1; 16]);
 
@@ -20,7 +20,7 @@ struct Model {
     /// Batches that were handed over and not answered with success, in order.
     doubtful: Vec<Vec<NewRecord>>,
     /// Blocks that a content which is there names.
-    raw: HashMap<Digest, Vec<u8>>,
+    raw: BTreeMap<Digest, Vec<u8>>,
     next_node: u32,
 }
 

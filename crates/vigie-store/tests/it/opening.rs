@@ -158,6 +158,16 @@ fn sealed_segments_and_packs_are_a_chain() {
     assert_eq!(store.records(Seq(1), 1000).unwrap().len() as u64, last.0, "reading goes across segments");
     drop(store);
 
+    let unborn = dir.join(format!("journal/{:020}.seg", last.0 + 1));
+    for len in [0, 20, 48] {
+        std::fs::write(&unborn, vec![0; len]).unwrap();
+        let running = Running::open(&dir, options()).unwrap();
+        assert_eq!(*running.store.tail().borrow(), last, "a segment without frames is no segment");
+        assert_eq!(running.store.last_of(MACHINE).unwrap().map(|head| head.seq), Some(last));
+        running.stop();
+        assert!(!unborn.exists());
+    }
+
     let second = std::fs::read(&segments[1]).unwrap();
     flip(&segments[1], 100);
     let store = open(&dir).unwrap();
