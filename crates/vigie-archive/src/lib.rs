@@ -1,7 +1,7 @@
 //! A tree of files as a PAX tar stream, and the writing of such a stream to disk with all its metadata.
 //!
 //! Out: [`TreeWriter`] turns metadata and contents into a stream that GNU tar, bsdtar and Python's
-//! `tarfile` read. In: [`extract`] writes a stream below a target so that the result is exactly what was
+//! `tarfile` read. In: [`extract()`] writes a stream below a target so that the result is exactly what was
 //! recorded, whoever made the stream. `docs/restore-format.md` describes the stream.
 //!
 //! ```
