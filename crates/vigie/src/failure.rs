@@ -97,7 +97,7 @@ impl Failure {
 
     /// The same failure as wrong usage: the user can only ask differently.
     #[must_use]
-    pub(crate) fn as_usage(mut self) -> Self {
+    pub(crate) fn into_usage(mut self) -> Self {
         self.kind = Kind::Usage;
         self
     }

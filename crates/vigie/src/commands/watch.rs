@@ -59,7 +59,7 @@ impl WatchArgs {
         };
         let (watched, printed) = ended.map_err(|e| Failure::of(&e))?;
         watched.map_err(|error| match error {
-            WatchError::Start(_) => Failure::of(&error).as_usage(),
+            WatchError::Start(_) => Failure::of(&error).into_usage(),
             WatchError::Kernel(_) => Failure::of(&error),
         })?;
         printed?;

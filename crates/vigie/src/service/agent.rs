@@ -36,7 +36,7 @@ impl AgentService {
 fn failure(error: &AgentError) -> Failure {
     match error {
         // All of these are found before anything is watched.
-        AgentError::Watch(_) => Failure::of(error).as_usage(),
+        AgentError::Watch(_) => Failure::of(error).into_usage(),
         _ => Failure::of(error),
     }
 }

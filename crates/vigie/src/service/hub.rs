@@ -64,7 +64,7 @@ pub(crate) fn start_failure(data: &Path, error: &StartError) -> Failure {
 pub(crate) fn listen_failure(error: &ListenError) -> Failure {
     match error {
         ListenError::NotLoopback(_) => {
-            Failure::of(error).hint("give a loopback address, such as 127.0.0.1:7701").as_usage()
+            Failure::of(error).hint("give a loopback address, such as 127.0.0.1:7701").into_usage()
         }
         _ => Failure::of(error),
     }
