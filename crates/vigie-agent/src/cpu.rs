@@ -16,7 +16,8 @@ pub enum Cpu {
 const WIDTH_MAX: usize = 4;
 
 impl Cpu {
-    /// How many pieces of work make sense at once. Each thread that compresses keeps about 1 MiB.
+    /// How many pieces of work make sense at once: to be asked once, because the answer takes some system
+    /// calls. Each thread that compresses keeps about 1 MiB.
     pub(crate) fn width(self) -> usize {
         match self {
             Cpu::Inline => 1,

@@ -86,6 +86,8 @@ type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
 /// See the module.
 pub(crate) struct Lanes {
     cpu: Cpu,
+    /// Pieces of packing work under way at once.
+    width: usize,
     live: Lane,
     bulk: Lane,
     packing: FuturesUnordered<BoxFuture<'static, Option<Packed>>>,
@@ -103,6 +105,7 @@ impl Lanes {
     pub(crate) fn new(cpu: Cpu) -> Self {
         Lanes {
             cpu,
+            width: cpu.width(),
             live: Lane::default(),
             bulk: Lane::default(),
             packing: FuturesUnordered::new(),
@@ -236,7 +239,7 @@ impl Lanes {
     }
 
     fn start_packing(&mut self) {
-        while self.packing.len() < self.cpu.width() {
+        while self.packing.len() < self.width {
             let Some(load) = self.to_pack.pop_front() else { return };
             self.packing.push(self.cpu.run(move || pack_load(load)));
         }
