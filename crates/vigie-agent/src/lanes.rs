@@ -400,6 +400,7 @@ mod tests {
             data: data.iter().map(|raw| RawBlock::new(BlockKind::Data, raw.to_vec())).collect(),
             commit: end.map(commit),
             end: end.is_some(),
+            alone: list.is_none(),
             _hold: Budget::new(usize::MAX, Cpu::Inline).hold(0),
         }
     }

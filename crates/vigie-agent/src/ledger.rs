@@ -33,8 +33,14 @@ struct Inner {
 struct Entries {
     last: u64,
     open: BTreeSet<u64>,
-    /// The open entries of a node, oldest first.
-    nodes: HashMap<NodeId, Vec<u64>>,
+    /// The open entries of a node, and the newest of its entries that was written since one of them is open.
+    nodes: HashMap<NodeId, NodeEntries>,
+}
+
+#[derive(Debug, Default)]
+struct NodeEntries {
+    open: Vec<u64>,
+    written: u64,
 }
 
 impl Ledger {
@@ -49,17 +55,27 @@ impl Ledger {
         entries.last += 1;
         let id = entries.last;
         entries.open.insert(id);
-        entries.nodes.entry(node).or_default().push(id);
+        entries.nodes.entry(node).or_default().open.push(id);
         Entry { id: EntryId(id), node }
+    }
+
+    /// Its record is about to be written. `false`: a newer content of the same node was faster, and after
+    /// that one this would be a lie.
+    pub(crate) fn may_write(&self, entry: Entry) -> bool {
+        let mut entries = self.lock();
+        let Some(node) = entries.nodes.get_mut(&entry.node) else { return true };
+        let newest = node.written < entry.id.0;
+        node.written = node.written.max(entry.id.0);
+        newest
     }
 
     /// Its record was written, or will never be.
     pub(crate) fn close(&self, entry: Entry) {
         let mut entries = self.lock();
         entries.open.remove(&entry.id.0);
-        if let Some(open) = entries.nodes.get_mut(&entry.node) {
-            open.retain(|id| *id != entry.id.0);
-            if open.is_empty() {
+        if let Some(node) = entries.nodes.get_mut(&entry.node) {
+            node.open.retain(|id| *id != entry.id.0);
+            if node.open.is_empty() {
                 entries.nodes.remove(&entry.node);
             }
         }
@@ -69,7 +85,12 @@ impl Ledger {
 
     /// Whether a content of this node that was read no later than this one is on its way.
     pub(crate) fn is_open(&self, node: NodeId, up_to: EntryId) -> bool {
-        self.lock().nodes.get(&node).is_some_and(|open| open.iter().any(|id| *id <= up_to.0))
+        self.lock().nodes.get(&node).is_some_and(|node| node.open.iter().any(|id| *id <= up_to.0))
+    }
+
+    /// Whether an older content of the same node is on its way.
+    pub(crate) fn has_older(&self, entry: Entry) -> bool {
+        self.lock().nodes.get(&entry.node).is_some_and(|node| node.open.iter().any(|id| *id < entry.id.0))
     }
 
     /// How many are open.
@@ -122,5 +143,18 @@ mod tests {
         assert!(!ledger.is_open(a, barrier), "the third came after the barrier");
         ledger.close(third);
         assert!(!ledger.is_open(a, newest));
+    }
+
+    #[test]
+    fn a_content_that_was_overtaken_is_not_written() {
+        let ledger = Ledger::default();
+        let node = NodeId([1; 16]);
+        let (older, newer) = (ledger.open(node), ledger.open(node));
+        assert!(ledger.has_older(newer) && !ledger.has_older(older));
+        assert!(ledger.may_write(newer));
+        ledger.close(newer);
+        assert!(!ledger.may_write(older));
+        ledger.close(older);
+        assert!(ledger.may_write(ledger.open(node)));
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Parcel {
     pub(crate) commit: Option<Commit>,
     /// Nothing more comes of this reading.
     pub(crate) end: bool,
+    /// Nothing came of this reading before: this is all of it.
+    pub(crate) alone: bool,
     /// Its bytes in memory.
     pub(crate) _hold: Hold,
 }

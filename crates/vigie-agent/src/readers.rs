@@ -53,17 +53,17 @@ impl FileReader {
         self.orders.upgrade()?.send(done).ok()?;
         let commit = answer.await.ok()?.map(|(fact, entry)| Commit { node, fact, entry });
         if commit.is_some() || sent_some {
-            self.send(&reading, Load { list: None, data: last, commit });
+            self.send(&reading, Load { list: None, data: last, commit, alone: !sent_some });
         }
         Some(())
     }
 
     fn send(&self, reading: &Reading, load: Load) {
         let bytes = load.data.iter().chain(&load.list).map(|block| block.raw.len()).sum();
-        let Load { list, data, commit } = load;
+        let Load { list, data, commit, alone } = load;
         let end = commit.is_some() || list.is_none();
         let (id, generation, hold) = (reading.id, reading.generation, self.budget.hold(bytes));
-        let parcel = Parcel { reading: id, generation, list, data, commit, end, _hold: hold };
+        let parcel = Parcel { reading: id, generation, list, data, commit, end, alone, _hold: hold };
         // A session side that is gone takes the agent with it.
         let _ending = self.parcels.send(parcel);
     }
@@ -74,6 +74,7 @@ struct Load {
     list: Option<RawBlock>,
     data: Vec<RawBlock>,
     commit: Option<Commit>,
+    alone: bool,
 }
 
 /// The pieces of one file on their way into parcels.
@@ -123,7 +124,7 @@ impl<'a> Gathering<'a> {
         for FinishedList { level, block } in finished {
             let data = if level == 0 { std::mem::take(&mut self.chunks) } else { Vec::new() };
             self.sent_some = true;
-            self.to.send(self.reading, Load { list: Some(block), data, commit: None });
+            self.to.send(self.reading, Load { list: Some(block), data, commit: None, alone: false });
         }
     }
 

@@ -230,6 +230,11 @@ impl Session<'_> {
                 self.block = Some(Box::new(frames));
                 Ok(true)
             }
+            Some(Outgoing::Content(commit)) if !self.shared.ledger.may_write(commit.entry) => {
+                self.shared.ledger.close(commit.entry);
+                self.release();
+                Ok(true)
+            }
             Some(Outgoing::Content(commit)) => {
                 let again = self.contents.iter().any(|earlier| earlier.node == commit.node);
                 if again || self.contents.len() >= CONTENTS_PER_FRAME {
@@ -291,6 +296,9 @@ impl Session<'_> {
     }
 
     fn take_parcel(&mut self, way: Way, parcel: Parcel) {
+        // Order holds per node: a change whose predecessor is still in the slow lane queues up behind it.
+        let follows = parcel.commit.as_ref().is_some_and(|commit| self.shared.ledger.has_older(commit.entry));
+        let way = if follows && parcel.alone { Way::Bulk } else { way };
         let abandoned = if parcel.generation == self.from.generation {
             self.from.lanes.push(way, parcel)
         } else {
