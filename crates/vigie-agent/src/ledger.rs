@@ -17,6 +17,13 @@ pub(crate) struct Entry {
     node: NodeId,
 }
 
+impl Entry {
+    /// Whether it was opened after another one.
+    pub(crate) fn is_after(self, other: EntryId) -> bool {
+        self.id > other
+    }
+}
+
 /// The open entries. Shared by the capture, which opens, and the session, which closes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {

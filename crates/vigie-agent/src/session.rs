@@ -240,9 +240,10 @@ impl Session<'_> {
                 if again || self.contents.len() >= CONTENTS_PER_FRAME {
                     self.write_contents()?;
                 }
+                // Facts that were stated before this content was read go first, whatever else held them back.
+                let facts_go_first = self.release_before(&commit);
                 self.contents.push(commit);
-                // Between two contents of one node there may be facts that the first one held back.
-                if way == Way::Live && !again {
+                if way == Way::Live && !again && !facts_go_first {
                     self.write_contents()?;
                 }
                 Ok(true)
@@ -293,6 +294,17 @@ impl Session<'_> {
             |stated: &mut Stated| stated.behind.is_some_and(|(node, entry)| ledger.is_open(node, entry));
         let free = self.from.held.extract_if(.., |stated| !holds(stated));
         self.from.first.extend(free.map(|stated| stated.fact));
+    }
+
+    /// Lets go of the facts about a content's node that are older than the content; `true` when facts
+    /// wait to be written.
+    fn release_before(&mut self, commit: &Commit) -> bool {
+        let older = |stated: &mut Stated| {
+            stated.behind.is_some_and(|(node, entry)| node == commit.node && commit.entry.is_after(entry))
+        };
+        let free = self.from.held.extract_if(.., older);
+        self.from.first.extend(free.map(|stated| stated.fact));
+        !self.from.first.is_empty()
     }
 
     fn take_parcel(&mut self, way: Way, parcel: Parcel) {
