@@ -137,14 +137,16 @@ impl Capture {
     /// One turn of the engine. Says whether there is more to do at once, and when to come back.
     fn turn(&mut self) -> (bool, Option<Duration>) {
         let step = self.engine.step();
+        let before = self.ways.facts_passed.load(Ordering::Relaxed);
         let all_passed = self.pass_facts();
-        let mut handed = false;
+        // Room that came about in the outbox is work for the engine, too.
+        let mut handed = self.ways.facts_passed.load(Ordering::Relaxed) > before;
         if all_passed {
-            handed = self.hand_out_reads();
+            handed |= self.hand_out_reads();
             self.answer_flushes();
         }
         // With the channel full, only the session can make the engine's work useful.
-        (step.busy && all_passed || handed, step.wake_at)
+        ((step.busy || handed) && all_passed, step.wake_at)
     }
 
     /// Waits until there is something to do; gives the order, when it is one.

@@ -86,7 +86,9 @@ pub fn watch(mut config: Config, stop: &Stop, show: &mut dyn FnMut(Seen) -> bool
                 return Ok(());
             }
         }
-        for fact in engine.take(usize::MAX) {
+        let facts = engine.take(usize::MAX);
+        let busy = step.busy || !facts.is_empty();
+        for fact in facts {
             let closed = scans > 0 && matches!(fact.event, FileEvent::GapClosed(_));
             scans -= usize::from(closed);
             let seen = match (scans, closed, &fact.event) {
@@ -105,7 +107,7 @@ pub fn watch(mut config: Config, stop: &Stop, show: &mut dyn FnMut(Seen) -> bool
                 return Ok(());
             }
         }
-        if !step.busy {
+        if !busy {
             let wait = step.wake_at.map(|at| at.saturating_sub(clock.monotonic()));
             std::thread::park_timeout(wait.unwrap_or(Duration::from_secs(1)));
         }

@@ -259,6 +259,7 @@ impl Engine {
         self.announce();
         busy |= self.scan();
         self.watch_over_roots();
+        self.reads.ripen(self.now);
         self.handles.clear();
         Step { wake_at: self.wake_at(), busy: busy && self.outbox.has_room() }
     }
@@ -277,12 +278,16 @@ impl Engine {
         true
     }
 
+    /// When the next wait ends. Never a time that is past: what this step could not do for want of room waits for
+    /// [`Engine::take`], not for the clock, and so does all that comes after overdue looks.
     fn wake_at(&self) -> Option<Duration> {
-        let room = self.outbox.has_room();
-        let dirty = self.dirty.next_due().filter(|_| room);
-        let orphan = self.orphans.front().map(|o| o.due).filter(|_| !self.is_scanning());
+        let dirty = self.dirty.next_due();
+        let after_looks = |due: &Duration| dirty.is_none_or(|looks| looks > self.now) || *due > self.now;
+        let orphan = self.orphans.front().map(|o| o.due).filter(|_| !self.is_scanning()).filter(after_looks);
+        let poll = Some(self.next_poll).filter(after_looks);
+        let dirty = dirty.filter(|_| self.outbox.has_room());
         let announce = self.announcements.front().map(|(due, _)| *due);
-        [dirty, orphan, announce, self.reads.next_due(), Some(self.next_poll)].into_iter().flatten().min()
+        [dirty, orphan, announce, self.reads.next_due(), poll].into_iter().flatten().min()
     }
 
     /// Hands over up to `max` facts, in the order in which they must be recorded.

@@ -177,7 +177,7 @@ impl Reads {
     }
 
     /// Queues what has waited long enough.
-    fn ripen(&mut self, now: Duration) {
+    pub(super) fn ripen(&mut self, now: Duration) {
         while let Some((at, _, key)) = self.waiting.first().copied().filter(|w| w.0 <= now) {
             self.place(key, at, now);
         }

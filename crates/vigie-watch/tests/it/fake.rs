@@ -578,6 +578,30 @@ fn a_full_outbox_holds_everything_up_and_loses_nothing() {
 }
 
 #[test]
+fn nothing_is_asked_of_the_clock_that_only_room_can_give() {
+    let mut rig = rig(|_| {});
+    let big = vec![b'v'; 60_000];
+    rig.fs.write(b"/data/first", b"x").unwrap();
+    for i in 0..300 {
+        let name = format!("/data/{i}");
+        rig.fs.write(name.as_bytes(), b"x").unwrap();
+        (0..2).for_each(|x| rig.fs.setxattr(name.as_bytes(), format!("user.{x}").as_bytes(), &big).unwrap());
+        rig.fs.append_open(b"/data/first", b"more").unwrap();
+    }
+    // Nobody takes a fact or a read, as when the hub is away.
+    for ms in 0..5_000 {
+        let step = rig.engine.step();
+        let now = vigie_model::Clock::monotonic(&*rig.clock);
+        assert!(step.busy || step.wake_at.is_none_or(|at| at > now), "a wait of no time after {ms} ms");
+        if !step.busy {
+            rig.clock.forward(Duration::from_millis(1));
+        }
+    }
+    rig.flush();
+    rig.assert_same("in the end");
+}
+
+#[test]
 fn a_fact_about_metadata_that_waits_does_not_undo_the_content_that_overtakes_it() {
     let mut rig = rig(|fs| fs.write(b"/data/f", b"old").unwrap());
     rig.fs.write(b"/data/f", b"newer").unwrap();
