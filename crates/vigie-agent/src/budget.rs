@@ -14,6 +14,9 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct Inner {
     limit: usize,
+    /// Use at which readers that wait go on: well below the limit, or every file that is sent would wake a reader for
+    /// one file.
+    again: usize,
     /// A simulation has no thread that could wait; its files are small.
     waits: bool,
     state: Mutex<State>,
@@ -36,15 +39,19 @@ pub(crate) struct Hold {
 impl Budget {
     pub(crate) fn new(limit: usize, cpu: Cpu) -> Self {
         let waits = cpu == Cpu::Threads;
-        let inner = Inner { limit, waits, state: Mutex::default(), freed: Condvar::new() };
+        let inner =
+            Inner { limit, again: limit / 4 * 3, waits, state: Mutex::default(), freed: Condvar::new() };
         Budget { inner: Arc::new(inner) }
     }
 
-    /// Blocks until less than the limit is in use; `false` when nothing more should be read.
+    /// Blocks, when the limit is reached, until there is room again; `false` when nothing more should be read.
     pub(crate) fn room(&self) -> bool {
-        let full = |state: &mut State| self.inner.waits && !state.closed && state.used >= self.inner.limit;
-        let state = self.inner.freed.wait_while(self.inner.lock(), full);
-        !state.unwrap_or_else(PoisonError::into_inner).closed
+        let mut state = self.inner.lock();
+        if self.inner.waits && state.used >= self.inner.limit {
+            let full = |state: &mut State| !state.closed && state.used > self.inner.again;
+            state = self.inner.freed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.closed
     }
 
     /// Counts bytes as being in memory.
@@ -69,8 +76,12 @@ impl Inner {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.inner.lock().used -= self.bytes;
-        self.inner.freed.notify_all();
+        let mut state = self.inner.lock();
+        let was_full = state.used > self.inner.again;
+        state.used -= self.bytes;
+        if was_full && state.used <= self.inner.again {
+            self.inner.freed.notify_all();
+        }
     }
 }
 
@@ -92,11 +103,11 @@ mod tests {
                 tell.send(open).unwrap();
             }
         });
-        assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty), "160 of 100 bytes are in use");
         drop(first);
+        assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty), "80 of 100 bytes are in use");
+        drop(second);
         assert_eq!(told.recv(), Ok(true));
         waiting.join().unwrap();
-        drop(second);
     }
 
     #[test]

@@ -36,8 +36,11 @@ pub(crate) enum Order {
     Start { cause: GapCause, since: Option<UnixNanos> },
     /// Forget everything and wait to be taught: a new incarnation begins.
     Restart { generation: u64 },
-    /// A reading came to its end. The answer is the record to send, if there is one.
-    ReadDone { reading: Reading, outcome: ReadOutcome, reply: oneshot::Sender<Option<(AgentRecord, Entry)>> },
+    /// Readings came to their ends. The answers are, one by one, the records to send, where there is one.
+    ReadsDone {
+        outcomes: Vec<(Reading, ReadOutcome)>,
+        reply: oneshot::Sender<Vec<Option<(AgentRecord, Entry)>>>,
+    },
     /// What was written of these contents did not become durable.
     Requeue(Vec<NodeId>),
     /// Everything before now; the answer tells what must be written to the link for that.
@@ -220,12 +223,9 @@ impl Capture {
                 self.started = true;
             }
             Order::Restart { generation } => self.restart(generation),
-            Order::ReadDone { reading, outcome, reply } => {
-                let current = reading.generation == self.generation;
-                let node = reading.job.node;
-                let fact = if current { self.engine.read_done(reading.job, outcome) } else { None };
-                let stated = fact.map(|fact| (fact.event.encode(fact.observed), self.ways.ledger.open(node)));
-                let _reader_gone = reply.send(stated);
+            Order::ReadsDone { outcomes, reply } => {
+                let stated = outcomes.into_iter().map(|(reading, outcome)| self.read_done(reading, outcome));
+                let _reader_gone = reply.send(stated.collect());
             }
             Order::Requeue(nodes) => nodes.into_iter().for_each(|node| self.engine.requeue(node)),
             Order::Flush(reply) => self.flush(reply),
@@ -233,6 +233,15 @@ impl Capture {
                 let _asker_gone = reply.send(self.engine.status());
             }
         }
+    }
+
+    fn read_done(&mut self, reading: Reading, outcome: ReadOutcome) -> Option<(AgentRecord, Entry)> {
+        if reading.generation != self.generation {
+            return None;
+        }
+        let node = reading.job.node;
+        let fact = self.engine.read_done(reading.job, outcome)?;
+        Some((fact.event.encode(fact.observed), self.ways.ledger.open(node)))
     }
 
     fn restart(&mut self, generation: u64) {

@@ -1,4 +1,5 @@
-//! Readers: they turn files into parcels. Each is a loop of its own that may block.
+//! Readers: they turn files into parcels. Each is a loop of its own that may block. Small files that wait together
+//! are read together and handed on together: to wake another thread costs more than to read one of them.
 
 use crate::budget::Budget;
 use crate::capture::{Order, Reading};
@@ -8,34 +9,64 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use vigie_model::{BlockKind, Digest, DigestKind, ListEntry};
 use vigie_watch::{AsRead, Piece, ReadEnd, ReadOutcome, Reader};
 
+/// Files that one reader takes at once.
+const READINGS_AT_ONCE: usize = 16;
+/// Bytes that a reader gathers before it hands them on.
+const GATHERED_BYTES_AIM: usize = 256 * 1024;
+
 /// One reader.
 pub(crate) struct FileReader {
     pub(crate) reader: Arc<Reader>,
     /// Files to read, shared with the other readers of the same way.
     pub(crate) readings: Arc<Mutex<mpsc::Receiver<Reading>>>,
     /// Bounded by the budget: every parcel holds its bytes.
-    pub(crate) parcels: mpsc::UnboundedSender<Parcel>,
+    pub(crate) parcels: mpsc::UnboundedSender<Vec<Parcel>>,
     pub(crate) budget: Budget,
     pub(crate) orders: mpsc::WeakUnboundedSender<Order>,
+}
+
+/// A file that was read, and what of it was not handed on yet.
+struct Done {
+    reading: Reading,
+    outcome: ReadOutcome,
+    last: Vec<RawBlock>,
+    sent_some: bool,
 }
 
 impl FileReader {
     /// Reads until no more files can come.
     pub(crate) async fn run(self) {
+        let mut readings = Vec::new();
         loop {
-            let reading = self.readings.lock().await.recv().await;
-            let Some(reading) = reading else { return };
-            if !self.budget.room() {
-                return;
-            }
-            if self.read(reading).await.is_none() {
+            let count = self.readings.lock().await.recv_many(&mut readings, READINGS_AT_ONCE).await;
+            if count == 0 || self.read_all(readings.drain(..)).await.is_none() {
                 return;
             }
         }
     }
 
-    /// Reads one file; `None` when the capture has ended.
-    async fn read(&self, reading: Reading) -> Option<()> {
+    /// Reads some files; `None` when nothing more should be read, or the capture has ended.
+    async fn read_all(&self, readings: impl Iterator<Item = Reading>) -> Option<()> {
+        let (mut gathered, mut bytes) = (Vec::new(), 0);
+        for reading in readings {
+            // Whatever is read already must not wait for room, or for a file that takes long.
+            let size = usize::try_from(reading.job.size).unwrap_or(usize::MAX);
+            if bytes + size > GATHERED_BYTES_AIM {
+                bytes = 0;
+                self.hand_on(std::mem::take(&mut gathered)).await?;
+                if !self.budget.room() {
+                    return None;
+                }
+            }
+            let done = self.read(reading);
+            bytes += done.last.iter().map(|block| block.raw.len()).sum::<usize>();
+            gathered.push(done);
+        }
+        self.hand_on(gathered).await?;
+        self.budget.room().then_some(())
+    }
+
+    fn read(&self, reading: Reading) -> Done {
         let mut gathering = Gathering::new(self, &reading);
         let end = self.reader.read(&reading.job, &mut |piece| gathering.take(piece));
         let mut last = Vec::new();
@@ -47,25 +78,41 @@ impl FileReader {
             ReadEnd::Stopped => ReadOutcome::Abandoned,
         };
         let sent_some = gathering.sent_some;
-        let (reply, answer) = oneshot::channel();
-        let node = reading.job.node;
-        let done = Order::ReadDone { reading: reading.clone(), outcome, reply };
-        self.orders.upgrade()?.send(done).ok()?;
-        let commit = answer.await.ok()?.map(|(fact, entry)| Commit { node, fact, entry });
-        if commit.is_some() || sent_some {
-            self.send(&reading, Load { list: None, data: last, commit, alone: !sent_some });
+        Done { reading, outcome, last, sent_some }
+    }
+
+    /// Has the engine state what was read, and hands the records on with their last blocks.
+    async fn hand_on(&self, done: Vec<Done>) -> Option<()> {
+        if done.is_empty() {
+            return Some(());
         }
+        let (reply, answer) = oneshot::channel();
+        let outcomes = done.iter().map(|done| (done.reading.clone(), done.outcome.clone())).collect();
+        self.orders.upgrade()?.send(Order::ReadsDone { outcomes, reply }).ok()?;
+        let stated = answer.await.ok()?;
+        let mut parcels = Vec::with_capacity(done.len());
+        for (Done { reading, last, sent_some, .. }, stated) in done.into_iter().zip(stated) {
+            let commit = stated.map(|(fact, entry)| Commit { node: reading.job.node, fact, entry });
+            if commit.is_some() || sent_some {
+                parcels
+                    .push(self.parcel(&reading, Load { list: None, data: last, commit, alone: !sent_some }));
+            }
+        }
+        self.send(parcels);
         Some(())
     }
 
-    fn send(&self, reading: &Reading, load: Load) {
+    fn parcel(&self, reading: &Reading, load: Load) -> Parcel {
         let bytes = load.data.iter().chain(&load.list).map(|block| block.raw.len()).sum();
         let Load { list, data, commit, alone } = load;
         let end = commit.is_some() || list.is_none();
-        let (id, generation, hold) = (reading.id, reading.generation, self.budget.hold(bytes));
-        let parcel = Parcel { reading: id, generation, list, data, commit, end, alone, _hold: hold };
+        let (reading, generation, hold) = (reading.id, reading.generation, self.budget.hold(bytes));
+        Parcel { reading, generation, list, data, commit, end, alone, _hold: hold }
+    }
+
+    fn send(&self, parcels: Vec<Parcel>) {
         // A session side that is gone takes the agent with it.
-        let _ending = self.parcels.send(parcel);
+        let _ending = self.parcels.send(parcels);
     }
 }
 
@@ -124,7 +171,8 @@ impl<'a> Gathering<'a> {
         for FinishedList { level, block } in finished {
             let data = if level == 0 { std::mem::take(&mut self.chunks) } else { Vec::new() };
             self.sent_some = true;
-            self.to.send(self.reading, Load { list: Some(block), data, commit: None, alone: false });
+            let load = Load { list: Some(block), data, commit: None, alone: false };
+            self.to.send(vec![self.to.parcel(self.reading, load)]);
         }
     }
 

@@ -52,8 +52,8 @@ pub(crate) enum Ended {
 /// What outlives a session: made once, lent to each.
 pub(crate) struct Sources {
     pub(crate) facts: mpsc::Receiver<Facts>,
-    pub(crate) live: mpsc::UnboundedReceiver<Parcel>,
-    pub(crate) bulk: mpsc::UnboundedReceiver<Parcel>,
+    pub(crate) live: mpsc::UnboundedReceiver<Vec<Parcel>>,
+    pub(crate) bulk: mpsc::UnboundedReceiver<Vec<Parcel>>,
     pub(crate) lanes: Lanes,
     pub(crate) numbers: Numbers,
     /// Facts that must be written before any other: an earlier link lost them, or a frame had no room.
@@ -131,12 +131,12 @@ impl Session<'_> {
                 }
                 None => Err(Ended::Stopped),
             },
-            Some(parcel) = self.from.live.recv() => {
-                self.take_parcel(Way::Live, parcel);
+            Some(parcels) = self.from.live.recv() => {
+                self.take_parcels(Way::Live, parcels);
                 Ok(())
             }
-            Some(parcel) = self.from.bulk.recv() => {
-                self.take_parcel(Way::Bulk, parcel);
+            Some(parcels) = self.from.bulk.recv() => {
+                self.take_parcels(Way::Bulk, parcels);
                 Ok(())
             }
             () = self.from.lanes.packed() => Ok(()),
@@ -176,8 +176,8 @@ impl Session<'_> {
         if self.write_facts()? {
             return Ok(true);
         }
-        while let Ok(parcel) = self.from.live.try_recv() {
-            self.take_parcel(Way::Live, parcel);
+        while let Ok(parcels) = self.from.live.try_recv() {
+            self.take_parcels(Way::Live, parcels);
         }
         if let Some(offer) = self.from.lanes.next_offer() {
             self.queue(&Frame::Offer(offer))?;
@@ -305,6 +305,10 @@ impl Session<'_> {
         let free = self.from.held.extract_if(.., older);
         self.from.first.extend(free.map(|stated| stated.fact));
         !self.from.first.is_empty()
+    }
+
+    fn take_parcels(&mut self, way: Way, parcels: Vec<Parcel>) {
+        parcels.into_iter().for_each(|parcel| self.take_parcel(way, parcel));
     }
 
     fn take_parcel(&mut self, way: Way, parcel: Parcel) {

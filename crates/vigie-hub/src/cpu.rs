@@ -15,6 +15,9 @@ pub enum Cpu {
     Inline,
 }
 
+/// Raw bytes up to which blocks are verified on the spot: the way to another thread and back costs more.
+const ON_THE_SPOT_BYTES_MAX: u64 = 32 * 1024;
+
 /// Blocks on their way through verification; a list comes with what it says.
 #[derive(Debug)]
 pub(crate) struct Verifying {
@@ -45,9 +48,12 @@ impl Cpu {
     /// Begins to verify these blocks: each must decompress to the stated size and have its digest.
     pub(crate) fn verify(self, blocks: Vec<WireBlock>) -> Verifying {
         let cost = blocks.iter().map(|block| u64::from(block.head.stored_len)).sum();
+        let raw: u64 = blocks.iter().map(|block| u64::from(block.head.raw_len)).sum();
         let work = match self {
-            Cpu::Inline => Work::Done(verify_all(blocks)),
-            Cpu::Threads => Work::Away(tokio::task::spawn_blocking(move || verify_all(blocks))),
+            Cpu::Threads if raw > ON_THE_SPOT_BYTES_MAX => {
+                Work::Away(tokio::task::spawn_blocking(move || verify_all(blocks)))
+            }
+            Cpu::Threads | Cpu::Inline => Work::Done(verify_all(blocks)),
         };
         Verifying { work, cost }
     }

@@ -2,7 +2,8 @@
 //!
 //! Blocks are verified on other threads while more frames arrive; here they come back in order, so a
 //! content's record, which stands behind its last block, never overtakes it. Batches grow by themselves
-//! when the store is slower than the link: whatever waits is taken together.
+//! when the store is slower than the link: whatever waits is taken together. When it is faster, a batch waits a
+//! moment for the many blocks that were asked for: every commit costs two syncs, however little it holds.
 
 use crate::cpu::Verifying;
 use crate::session::{CreditLeft, Ended, Outgoing};
@@ -10,9 +11,11 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use vigie_model::{
     AgentRecord, BlockKind, BlockList, Content, Digest, DigestKind, FileEvent, Incarnation, MachineId,
     Origin, PayloadError, RecordNo, Seq,
@@ -37,6 +40,10 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 const BATCH_RECORDS_MAX: usize = 2048;
 /// Batches handed to the store and not yet durable: one being synced, one waiting, so that neither rests.
 const IN_STORE_MAX: usize = 2;
+/// Blocks on their way beyond which a batch waits for company, …
+const EXPECTED_MIN: u64 = 64;
+/// … until this long after the batch before it was submitted. A live change in between waits with it.
+const PACE: Duration = Duration::from_millis(4);
 
 /// The session's way to the store.
 pub(crate) struct Flow {
@@ -45,6 +52,8 @@ pub(crate) struct Flow {
     pub(crate) incarnation: Incarnation,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
+    /// Blocks that were asked for and have not come.
+    pub(crate) expected: Arc<AtomicU64>,
     /// Tells who waits for it the last durable number and its place in the journal.
     pub(crate) durable: watch::Sender<(RecordNo, Seq)>,
 }
@@ -86,39 +95,29 @@ impl Flow {
         in_store: &mut VecDeque<(Committing, Credit)>,
     ) -> Result<(), Ended> {
         let mut open = true;
-        while open || !in_store.is_empty() {
+        let mut next = Next::default();
+        let mut submitted = Instant::now();
+        while open || !next.is_empty() || !in_store.is_empty() {
+            let ready = !next.is_empty() && in_store.len() < IN_STORE_MAX;
+            let company = open && !next.is_full() && self.expected.load(Ordering::Relaxed) >= EXPECTED_MIN;
             tokio::select! {
                 biased;
                 done = front(in_store) => {
                     let (committed, credit) = done;
                     self.acknowledge(committed.map_err(Ended::from)?, credit).await;
                 }
-                item = items.recv(), if open && in_store.len() < IN_STORE_MAX => match item {
+                item = items.recv(), if open && !next.is_full() => match item {
                     None => open = false,
-                    Some(item) => {
-                        let next = self.gather(item, &mut items).await?;
-                        in_store.push_back(self.submit(next).await);
-                    }
+                    Some(Item::Blocks(verifying)) => self.take_blocks(verifying, &mut next).await?,
+                    Some(Item::Records(first, records)) => self.take_records(first, records, &mut next)?,
+                },
+                () = until(company.then_some(submitted + PACE)), if ready => {
+                    submitted = Instant::now();
+                    in_store.push_back(self.submit(std::mem::take(&mut next)).await);
                 }
             }
         }
         Ok(())
-    }
-
-    /// Takes this item and whatever else waits, up to the limits of a batch.
-    async fn gather(&self, first: Item, items: &mut mpsc::Receiver<Item>) -> Result<Next, Ended> {
-        let mut next = Next::default();
-        let mut item = Some(first);
-        while let Some(taken) = item.take() {
-            match taken {
-                Item::Blocks(verifying) => self.take_blocks(verifying, &mut next).await?,
-                Item::Records(first, records) => self.take_records(first, records, &mut next)?,
-            }
-            if next.stored_bytes < BATCH_BYTES_MAX && next.batch.records.len() < BATCH_RECORDS_MAX {
-                item = items.try_recv().ok();
-            }
-        }
-        Ok(next)
     }
 
     async fn take_blocks(&self, verifying: Verifying, next: &mut Next) -> Result<(), Ended> {
@@ -210,6 +209,23 @@ impl Flow {
             self.credit.records.fetch_add(credit.records, Ordering::Relaxed);
             self.out.send(Frame::Credit { blocks: credit.block_bytes, records: credit.records }).await;
         }
+    }
+}
+
+impl Next {
+    fn is_empty(&self) -> bool {
+        self.batch.blocks.is_empty() && self.batch.records.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.stored_bytes >= BATCH_BYTES_MAX || self.batch.records.len() >= BATCH_RECORDS_MAX
+    }
+}
+
+/// Waits until a time; not at all for `None`.
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
     }
 }
 

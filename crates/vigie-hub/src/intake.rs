@@ -24,6 +24,9 @@ pub(crate) struct Intake {
     pub(crate) calls: Calls,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
+    /// Blocks that were asked for and have not come. A guess: small blocks come unasked, and an agent may have
+    /// lost what it offered.
+    pub(crate) asked: Arc<AtomicU64>,
     pub(crate) items: mpsc::Sender<Item>,
     /// The number that the next record must have.
     pub(crate) next: RecordNo,
@@ -156,6 +159,8 @@ impl Intake {
 
     async fn take_block(&mut self, whole: Option<WireBlock>) -> Result<(), Ended> {
         let Some(block) = whole else { return Ok(()) };
+        let _none_left =
+            self.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_sub(1));
         self.unverified.bytes += block.stored.len();
         self.unverified.blocks.push(block);
         if self.unverified.bytes >= VERIFY_BYTES_AIM { self.verify().await } else { Ok(()) }
@@ -184,6 +189,8 @@ impl Intake {
 
     async fn answer_offer(&mut self, offer: Offer) -> Result<(), Ended> {
         let had = self.hub.store().has(&offer.blocks).map_err(Ended::store)?;
+        let lacking = had.iter().filter(|had| !**had).count() as u64;
+        self.asked.fetch_add(lacking, Ordering::Relaxed);
         let need = Need::new(offer.id, had.into_iter().map(|had| !had));
         self.out.send(Frame::Need(need)).await;
         Ok(())

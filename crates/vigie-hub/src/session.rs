@@ -203,12 +203,14 @@ async fn live(
     });
 
     let (items, incoming) = mpsc::channel::<Item>(ITEMS_MAX);
+    let asked = Arc::new(AtomicU64::new(0));
     let flow = Flow {
         store: hub.store().clone(),
         machine: card.id,
         incarnation: hello.incarnation,
         out: out.clone(),
         credit: Arc::clone(&credit),
+        expected: Arc::clone(&asked),
         durable: durable_tx,
     };
     let intake = Intake {
@@ -217,6 +219,7 @@ async fn live(
         calls,
         out: out.clone(),
         credit,
+        asked,
         items,
         next: expected.next(),
         stop: place.stop().clone(),
