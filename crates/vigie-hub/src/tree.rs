@@ -1,11 +1,14 @@
 //! All that is recorded of a machine right now, edge by edge, for an agent that was away.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use vigie_model::{EdgeName, KnownEdge, MachineId, NodeId, NodeType, Seq};
 use vigie_store::{Store, StoreError};
 
 /// Children read from the index at once.
 const CHILDREN_AT_ONCE: usize = 1024;
+/// Edges whose nodes are looked up together: some megabytes of them, while the nodes of a tree lie scattered in the
+/// index, and each piece of it is read once for all that it holds.
+const EDGES_AT_ONCE: usize = 16_384;
 /// Bytes at which a part of the answer ends.
 const PART_BYTES_AIM: usize = 128 * 1024;
 
@@ -52,34 +55,43 @@ struct Walk {
     at: Seq,
     /// Directories to list, with the last name that was seen there.
     todo: VecDeque<(NodeId, Option<EdgeName>)>,
-    ready: VecDeque<(NodeId, EdgeName, NodeId)>,
+    ready: VecDeque<KnownEdge>,
     told: HashSet<NodeId>,
 }
 
 impl Walk {
     fn next(&mut self) -> Result<Option<KnownEdge>, StoreError> {
-        loop {
-            if let Some((parent, name, node)) = self.ready.pop_front() {
-                return self.edge(parent, name, node).map(Some);
-            }
-            let Some((dir, after)) = self.todo.pop_front() else { return Ok(None) };
+        if self.ready.is_empty() {
+            self.prepare()?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Lists some directories, and looks up what they lead to: many at once, in the order of the index.
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        while self.ready.len() < EDGES_AT_ONCE {
+            let Some((dir, after)) = self.todo.pop_front() else { break };
             let after = after.as_ref().map(EdgeName::as_bytes);
             let children = self.store.children(self.machine, dir, self.at, after, CHILDREN_AT_ONCE)?;
             if let (true, Some((last, _))) = (children.len() >= CHILDREN_AT_ONCE, children.last()) {
                 self.todo.push_front((dir, Some(last.clone())));
             }
-            self.ready.extend(children.into_iter().map(|(name, node)| (dir, name, node)));
+            let edge = |(name, node)| KnownEdge { parent: dir, name, node, state: None };
+            self.ready.extend(children.into_iter().map(edge));
         }
-    }
-
-    fn edge(&mut self, parent: NodeId, name: EdgeName, node: NodeId) -> Result<KnownEdge, StoreError> {
-        let mut state = None;
-        if self.told.insert(node) {
-            state = self.store.node(self.machine, node, self.at)?.map(|version| version.state);
-            if state.as_ref().is_some_and(|s| s.meta.node_type == NodeType::Directory) {
-                self.todo.push_back((node, None));
+        // A node is told with its first name.
+        let told = &mut self.told;
+        let mut first: Vec<_> = self.ready.iter_mut().filter(|edge| told.insert(edge.node)).collect();
+        let mut nodes: Vec<NodeId> = first.iter().map(|edge| edge.node).collect();
+        nodes.sort_unstable();
+        let states = self.store.nodes(self.machine, &nodes, self.at)?;
+        let mut states: HashMap<NodeId, _> = nodes.into_iter().zip(states).collect();
+        for edge in &mut first {
+            edge.state = states.remove(&edge.node).flatten().map(|version| version.state);
+            if edge.state.as_ref().is_some_and(|state| state.meta.node_type == NodeType::Directory) {
+                self.todo.push_back((edge.node, None));
             }
         }
-        Ok(KnownEdge { parent, name, node, state })
+        Ok(())
     }
 }

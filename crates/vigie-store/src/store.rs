@@ -201,6 +201,16 @@ impl Store {
         Ok(self.shared.index.node(machine, node, at)?)
     }
 
+    /// The states of many nodes at an instant. `nodes` must be sorted; the answers are in their order.
+    pub fn nodes(
+        &self,
+        machine: MachineId,
+        nodes: &[NodeId],
+        at: Seq,
+    ) -> Result<Vec<Option<NodeVersion>>, StoreError> {
+        Ok(self.shared.index.nodes(machine, nodes, at)?)
+    }
+
     /// Up to `limit` entries of a directory, sorted by the bytes of their names, after the name `after`.
     pub fn children(
         &self,

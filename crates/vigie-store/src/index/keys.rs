@@ -136,6 +136,14 @@ pub(crate) fn split_seq(key: &[u8]) -> Option<(&[u8], Seq)> {
     Some((rest, Seq(!u64::from_be_bytes(wide))))
 }
 
+/// Node, what and number of a row of table `Nodes`, whatever its machine.
+pub(crate) fn split_node(key: &[u8]) -> Option<(NodeId, u8, Seq)> {
+    let (rest, seq) = split_seq(key)?;
+    let (_, rest) = take_u32(rest)?;
+    let (what, node) = rest.split_last()?;
+    Some((NodeId::from_slice(node)?, *what, seq))
+}
+
 /// What one row of table `Edges` says of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EdgeRow {

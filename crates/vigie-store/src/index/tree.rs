@@ -143,23 +143,39 @@ impl Index {
     ) -> Result<Option<NodeVersion>, KvError> {
         let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
         let (meta, content) = self.newest_rows(ordinal, node, at)?;
-        let Some((meta_seq, row)) = meta else { return Ok(None) };
-        let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
-        let Some((content_seq, row)) = content else {
-            let state = NodeState { meta, content: None, pending };
-            return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
-        };
-        let content: Content = from_cbor(&row)?;
-        if content_seq > meta_seq {
-            pending = content.pending;
-            if content.ctime >= meta.ctime {
-                (meta.mtime, meta.ctime) = (content.mtime, content.ctime);
-                (meta.mode, meta.size) = (content.mode, content.size);
+        version_of(meta, content)
+    }
+
+    /// The states of many nodes, sorted by their ids: a walk over their rows costs a fraction of as many seeks.
+    pub(crate) fn nodes(
+        &self,
+        machine: MachineId,
+        nodes: &[NodeId],
+        at: Seq,
+    ) -> Result<Vec<Option<NodeVersion>>, KvError> {
+        debug_assert!(nodes.is_sorted(), "rows are walked in the order of the ids");
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(vec![None; nodes.len()]) };
+        let high = Key::machine(ordinal).high();
+        let mut walk = NodesWalk::new(nodes, at);
+        while let Some(next) = walk.next() {
+            let from = Key::node(ordinal, next, META).low();
+            self.kv()?
+                .range(Table::Nodes, &from, &high, Order::Ascending, &mut |key, row| walk.row(key, row))?;
+            if let Some(failed) = walk.failed.take() {
+                return Err(failed);
             }
+            match walk.next() {
+                // Many versions, or many rows of nodes that nobody asks for: the next seek goes past them.
+                Some(node) if walk.walked > WALK_ROWS => walk.out.push(self.node(machine, node, at)?),
+                Some(_) if !walk.stopped => {
+                    walk.end_node()?;
+                    walk.out.resize(nodes.len(), None);
+                }
+                _ => {}
+            }
+            walk.begin();
         }
-        let state = NodeState { meta, content: Some(content), pending };
-        let seq = meta_seq.max(content_seq);
-        Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
+        Ok(walk.out)
     }
 
     /// The newest row of metadata and that of content. They lie close together: one walk finds both, but
@@ -278,6 +294,27 @@ impl Index {
     }
 }
 
+/// The state of a node that these rows tell.
+fn version_of(meta: Option<NodeRow>, content: Option<NodeRow>) -> Result<Option<NodeVersion>, KvError> {
+    let Some((meta_seq, row)) = meta else { return Ok(None) };
+    let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
+    let Some((content_seq, row)) = content else {
+        let state = NodeState { meta, content: None, pending };
+        return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
+    };
+    let content: Content = from_cbor(&row)?;
+    if content_seq > meta_seq {
+        pending = content.pending;
+        if content.ctime >= meta.ctime {
+            (meta.mtime, meta.ctime) = (content.mtime, content.ctime);
+            (meta.mode, meta.size) = (content.mode, content.size);
+        }
+    }
+    let state = NodeState { meta, content: Some(content), pending };
+    let seq = meta_seq.max(content_seq);
+    Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
+}
+
 fn join(name: &[u8], below: &[u8]) -> Vec<u8> {
     match (name, below) {
         (_, []) => name.to_vec(),
@@ -288,6 +325,72 @@ fn join(name: &[u8], below: &[u8]) -> Vec<u8> {
 
 fn edge_name(name: &[u8]) -> Result<EdgeName, KvError> {
     EdgeName::from_bytes(name).map_err(|_| keys::BAD_EDGE)
+}
+
+/// A walk over the rows of many nodes.
+struct NodesWalk<'a> {
+    wanted: &'a [NodeId],
+    at: Seq,
+    /// States of the first of the wanted nodes.
+    out: Vec<Option<NodeVersion>>,
+    meta: Option<NodeRow>,
+    content: Option<NodeRow>,
+    /// Rows since the last state was known.
+    walked: usize,
+    /// It did not come to the end of the rows.
+    stopped: bool,
+    failed: Option<KvError>,
+}
+
+impl<'a> NodesWalk<'a> {
+    fn new(wanted: &'a [NodeId], at: Seq) -> Self {
+        let out = Vec::with_capacity(wanted.len());
+        NodesWalk { wanted, at, out, meta: None, content: None, walked: 0, stopped: false, failed: None }
+    }
+
+    fn begin(&mut self) {
+        (self.meta, self.content, self.walked, self.stopped) = (None, None, 0, false);
+    }
+
+    /// The node whose rows are due.
+    fn next(&self) -> Option<NodeId> {
+        self.wanted.get(self.out.len()).copied()
+    }
+
+    fn end_node(&mut self) -> Result<(), KvError> {
+        self.walked = 0;
+        self.out.push(version_of(self.meta.take(), self.content.take())?);
+        Ok(())
+    }
+
+    fn row(&mut self, key: &[u8], row: &[u8]) -> ControlFlow<()> {
+        let flow = self.try_row(key, row).unwrap_or_else(|failed| {
+            self.failed = Some(failed);
+            ControlFlow::Break(())
+        });
+        self.stopped = flow.is_break();
+        flow
+    }
+
+    fn try_row(&mut self, key: &[u8], row: &[u8]) -> Result<ControlFlow<()>, KvError> {
+        let (node, what, seq) = keys::split_node(key).ok_or(keys::BAD_NODE)?;
+        while self.next().is_some_and(|next| next < node) {
+            self.end_node()?;
+        }
+        let Some(next) = self.next() else { return Ok(ControlFlow::Break(())) };
+        self.walked += 1;
+        if self.walked > WALK_ROWS {
+            return Ok(ControlFlow::Break(()));
+        }
+        if node == next && seq <= self.at {
+            match what {
+                META => self.meta.get_or_insert_with(|| (seq, row.to_vec())),
+                CONTENT => self.content.get_or_insert_with(|| (seq, row.to_vec())),
+                _ => return Ok(ControlFlow::Continue(())),
+            };
+        }
+        Ok(ControlFlow::Continue(()))
+    }
 }
 
 /// A walk over the rows of a directory.

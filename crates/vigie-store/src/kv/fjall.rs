@@ -25,6 +25,9 @@ const CACHE_BYTES: u64 = 24 * 1024 * 1024;
 /// Rows are short and alike; longer blocks compress them better than fjall's 4 KiB.
 const ROWS_BLOCK_BYTES: u32 = 16 * 1024;
 
+/// Block size of the table of digests, which lie anywhere.
+const DIGESTS_BLOCK_BYTES: u32 = 4 * 1024;
+
 /// Smallest bound fjall takes for its own log.
 const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -157,11 +160,16 @@ fn options(table: Table) -> KeyspaceCreateOptions {
         }
         Table::Edges | Table::Nodes | Table::Misc => FilterPolicy::disabled(),
     };
+    // Digests do not compress, and one is asked for at a time.
+    let (block_bytes, compression) = match table {
+        Table::Blocks => (DIGESTS_BLOCK_BYTES, CompressionType::None),
+        Table::Edges | Table::Nodes | Table::Misc => (ROWS_BLOCK_BYTES, CompressionType::Lz4),
+    };
     KeyspaceCreateOptions::default()
         .max_memtable_size(MEMTABLE_BYTES)
         .filter_policy(filter)
-        .data_block_size_policy(BlockSizePolicy::all(ROWS_BLOCK_BYTES))
-        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .data_block_size_policy(BlockSizePolicy::all(block_bytes))
+        .data_block_compression_policy(CompressionPolicy::all(compression))
 }
 
 /// Bytes that a directory takes. fjall's own count has 64 MiB of log that were reserved and never written.

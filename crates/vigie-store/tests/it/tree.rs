@@ -145,6 +145,30 @@ fn states_follow_their_records() {
 }
 
 #[test]
+fn many_states_at_once_are_those_of_each() {
+    let tmp = tempfile::tempdir().unwrap();
+    let running = Running::real(&tmp.path().join("s"));
+    let mut facts = Facts::new();
+    facts.add(root("/srv", R));
+    for n in 2..200 {
+        facts.add(file(R, &format!("f{n}"), node(n)));
+        // From none to many versions of either kind, in every mixture.
+        (0..n % 7 * 5).for_each(|mode| drop(facts.add(chmod(node(n), mode.into()))));
+        (0..n % 5 * 6).for_each(|_| drop(facts.add(content(node(n), whole(b"one")))));
+    }
+    let tail = running.commit(facts.batch(vec![block(b"one")])).unwrap().last;
+    let every = |step: usize| (0..=255).step_by(step).map(node).collect::<Vec<NodeId>>();
+    for nodes in [every(1), every(3), every(60), vec![node(150)], vec![node(250)], vec![]] {
+        for at in [Seq(0), Seq(1), Seq(tail.0 / 2), tail] {
+            let each: Vec<_> =
+                nodes.iter().map(|node| running.store.node(MACHINE, *node, at).unwrap()).collect();
+            assert_eq!(running.store.nodes(MACHINE, &nodes, at).unwrap(), each);
+        }
+    }
+    running.stop();
+}
+
+#[test]
 fn a_rename_and_a_chmod_write_as_little_as_they_say() {
     let tmp = tempfile::tempdir().unwrap();
     let running = Running::real(&tmp.path().join("s"));
