@@ -26,7 +26,7 @@ use vigie_watch::{Config as WatchConfig, Engine, Files, Inotify, Kernel, RealFil
 /// Contents of live changes that may be in memory: room for several of the largest that count as small.
 const LIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Contents of everything else that may be in memory: what is read while an offer is answered.
-const BULK_BYTES: usize = 12 * 1024 * 1024;
+const BULK_BYTES: usize = 8 * 1024 * 1024;
 /// Readers of everything but small live changes: one waits for the disk while one hashes.
 const BULK_READERS: usize = 2;
 

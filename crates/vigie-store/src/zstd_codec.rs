@@ -3,23 +3,37 @@
 
 use std::cell::RefCell;
 use std::io;
+use vigie_model::limits::BLOCK_BYTES_MAX;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
 
 /// Level of compression, of blocks and of journal bodies; see "Compression" in `docs/format.md`.
 const LEVEL: i32 = 3;
 
+/// Longest output buffer that is kept for the next block: enough for every honest block.
+const KEPT_BYTES_MAX: usize = BLOCK_BYTES_MAX + BLOCK_BYTES_MAX / 128;
+
 thread_local! {
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static COMPRESSOR: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// One zstd frame, if it is smaller than the bytes themselves.
+/// One zstd frame, if it is smaller than the bytes themselves. It takes no more memory than its length.
 pub(crate) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
-        let mut compressor = kept.take().or_else(|| Compressor::new(LEVEL).ok())?;
-        let packed = compressor.compress(raw);
-        *kept = Some(compressor);
-        packed.ok().filter(|packed| packed.len() < raw.len())
+        let (mut compressor, mut buffer) = match kept.take() {
+            Some(kept) => kept,
+            None => (Compressor::new(LEVEL).ok()?, Vec::new()),
+        };
+        buffer.clear();
+        buffer.reserve(compress_bound(raw.len()));
+        let packed = compressor.compress_to_buffer(raw, &mut buffer);
+        let packed = packed.ok().filter(|len| *len < raw.len()).map(|_| buffer.as_slice().to_vec());
+        if buffer.capacity() > KEPT_BYTES_MAX {
+            buffer = Vec::new();
+        }
+        *kept = Some((compressor, buffer));
+        packed
     })
 }
 

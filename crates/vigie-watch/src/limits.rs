@@ -69,8 +69,9 @@ pub const RULES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one read of a large file.
 pub const READ_BYTES: usize = 1024 * 1024;
 
-/// Files waiting to be read at which scans pause: about 100 bytes each.
-pub const READS_SCAN_MAX: usize = 131_072;
+/// Files waiting to be read at which scans pause: about 200 bytes each, and many times what the readers can have
+/// under way.
+pub const READS_SCAN_MAX: usize = 8_192;
 
 /// Notices kept for `status`.
 pub const NOTICES_MAX: usize = 64;

@@ -131,6 +131,9 @@ impl BodyWriter {
 /// Bytes written here travel to the client in pieces of [`PIECE_BYTES`]; for blocking threads.
 impl io::Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(2 * PIECE_BYTES);
+        }
         self.buffer.extend_from_slice(bytes);
         if self.is_full() {
             self.flush()?;

@@ -10,9 +10,15 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use vigie_archive::{ContentState, FileEnd, TreeWriter, WriteError};
 use vigie_model::{BytePath, MachineId, NodeId, NodeType, Seq};
 use vigie_store::{NodeVersion, Store, StoreError};
+
+/// Objects that are handed from the walk to the writer at once.
+const STEPS_PER_PAGE: usize = 64;
+/// Pages that the walk may be ahead of the writer.
+const PAGES_AHEAD: usize = 4;
 
 pub(super) async fn tree(
     State(state): State<HubState>,
@@ -40,6 +46,8 @@ pub(super) async fn tree(
 enum TreeError {
     #[error("the tree could not be read")]
     Store(#[from] StoreError),
+    #[error("a thread could not be started")]
+    Thread(#[source] io::Error),
     #[error("the stream could not be written")]
     Write(#[from] WriteError),
 }
@@ -71,6 +79,18 @@ fn write(store: &Store, found: &Found, writer: BodyWriter) {
     }
 }
 
+/// What a walk meets, page by page, until nobody wants more.
+fn walk_ahead(mut walk: TreeWalk, pages: &SyncSender<Result<Vec<Step>, StoreError>>) {
+    loop {
+        let page: Result<Vec<Step>, StoreError> =
+            std::iter::from_fn(|| walk.step().transpose()).take(STEPS_PER_PAGE).collect();
+        let more = page.as_ref().is_ok_and(|page| page.len() == STEPS_PER_PAGE);
+        if pages.send(page).is_err() || !more {
+            return;
+        }
+    }
+}
+
 struct Job<'a> {
     store: &'a Store,
     machine: MachineId,
@@ -90,12 +110,27 @@ impl Job<'_> {
         let is_directory = top.is_directory();
         self.object(&top)?;
         if is_directory {
-            let mut walk = TreeWalk::new(self.store, self.machine, self.seq, node, true);
-            while let Some(step) = walk.step()? {
-                self.object(&step)?;
-            }
+            self.below(TreeWalk::new(self.store, self.machine, self.seq, node, true))?;
         }
         Ok(())
+    }
+
+    /// Writes what a walk meets. Looking that up takes about as long as reading contents, so it is done ahead, on a
+    /// thread of its own, which ends when nobody takes what it found.
+    fn below(&mut self, walk: TreeWalk) -> Result<(), TreeError> {
+        std::thread::scope(|scope| {
+            let (ahead, steps) = sync_channel(PAGES_AHEAD);
+            std::thread::Builder::new()
+                .name("vigie-walk".into())
+                .spawn_scoped(scope, move || walk_ahead(walk, &ahead))
+                .map_err(TreeError::Thread)?;
+            for page in steps {
+                for step in page? {
+                    self.object(&step)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn object(&mut self, step: &Step) -> Result<(), TreeError> {

@@ -22,6 +22,9 @@ const BUSY_MS_MAX: f64 = 100.0;
 /// With fewer samples a p99 is the worst of them.
 const PERCENTILE_WRITES_MIN: usize = 100;
 
+/// Transfers after which a tree is given up that is too small to fit enough writes into.
+const BUSY_ROUNDS_MAX: u32 = 20;
+
 /// Writes to files of the generated tree, each file once, while nothing else goes on.
 pub(crate) fn idle(bed: &mut Bed) -> Result<Vec<Row>> {
     let tree = bed.generated_tree()?;
@@ -58,7 +61,9 @@ pub(crate) fn idle(bed: &mut Bed) -> Result<Vec<Row>> {
 pub(crate) fn during_first_transfer(bed: &mut Bed) -> Result<Vec<Row>> {
     let tree = bed.tree()?;
     let mut series = Series::new(Unit::Millis);
-    for _ in 0..bed.settings.rounds {
+    let mut round = 0;
+    while round < bed.settings.rounds || series.len() < PERCENTILE_WRITES_MIN && round < BUSY_ROUNDS_MAX {
+        round += 1;
         bed.begin_round(&tree)?;
         let live = bed.fresh("live")?;
         // Enrolled with the quiet root alone, so that the log can be followed before the large one is met.
