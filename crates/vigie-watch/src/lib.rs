@@ -86,7 +86,7 @@ mod rules;
 pub mod status;
 
 pub use config::{Config, StartError};
-pub use engine::{CookieId, Engine, Fact, Heard, Step};
+pub use engine::{CookieId, Engine, Fact, Heard, SnapshotError, Step};
 pub use files::{Files, RealFiles};
 pub use kernel::{Inotify, Kernel, Wake};
 pub use read::{AsRead, Chunker, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};

@@ -1,7 +1,7 @@
 //! Writing the index: one frame of the journal becomes one atomic group of rows. Nothing is read back to
 //! do so; what is needed of earlier frames (the last record of each machine, open gaps) is in memory.
 
-use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, RunRow, Tag};
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, RunRow, Tag};
 use super::{Index, Ordinal};
 use crate::body::{Body, Run};
 use crate::error::KvError;
@@ -19,7 +19,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 1;
+pub(crate) const INDEX_VERSION: u32 = 2;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -236,10 +236,9 @@ impl Rows<'_> {
     fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) {
         match event {
             FileEvent::Created(Created { parent, name, node, meta, pending }) => {
-                self.leads(*parent, name.as_bytes(), *node);
-                self.node(*node, META, to_cbor(&(meta, pending)));
+                self.leads(*parent, name.as_bytes(), *node, &to_cbor(&(meta, pending)));
             }
-            FileEvent::Linked(linked) => self.leads(linked.parent, linked.name.as_bytes(), linked.node),
+            FileEvent::Linked(linked) => self.leads(linked.parent, linked.name.as_bytes(), linked.node, &[]),
             FileEvent::Removed(removed) => {
                 self.edge(removed.parent, removed.name.as_bytes(), EdgeRow::Left(removed.node))
             }
@@ -248,7 +247,7 @@ impl Rows<'_> {
                 if (from_parent, from_name) != (to_parent, to_name) {
                     self.edge(*from_parent, from_name.as_bytes(), EdgeRow::Left(*node));
                 }
-                self.leads(*to_parent, to_name.as_bytes(), *node);
+                self.leads(*to_parent, to_name.as_bytes(), *node, &[]);
             }
             FileEvent::Metadata(changed) => {
                 self.node(changed.node, META, to_cbor(&(&changed.meta, changed.pending)));
@@ -270,9 +269,9 @@ impl Rows<'_> {
         }
     }
 
-    fn leads(&mut self, parent: NodeId, name: &[u8], node: NodeId) {
+    fn leads(&mut self, parent: NodeId, name: &[u8], node: NodeId, meta: &[u8]) {
         self.edge(parent, name, EdgeRow::Leads(node));
-        self.node(node, NAME, [&parent.0, name].concat());
+        self.node(node, NAME, NameRow { parent, name, meta }.encode());
     }
 
     fn edge(&mut self, parent: NodeId, name: &[u8], row: EdgeRow) {

@@ -5,7 +5,8 @@
 //! Edges   machine 4 · parent 16 · name · 00 · seq↓      node 16: leads there       01 · node 16: no longer leads there
 //! Nodes   machine 4 · node 16 · 1 · seq↓                [metadata, pending]
 //!                              · 2 · seq↓               content
-//!                              · 3 · seq↓               parent 16 · name: a name it got
+//!                              · 3 · seq↓               parent 16 · len 2 · name: a name it got; and with
+//!                                                       its first [metadata, pending]
 //! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints
 //! Misc    see [`Tag`]
 //! ```
@@ -134,6 +135,37 @@ pub(crate) fn split_seq(key: &[u8]) -> Option<(&[u8], Seq)> {
     let mut wide = [0xff; 8];
     wide[8 - SEQ_LEN..].copy_from_slice(tail);
     Some((rest, Seq(!u64::from_be_bytes(wide))))
+}
+
+/// What a row of table `Nodes` says of a name that a node got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameRow<'a> {
+    /// The directory.
+    pub parent: NodeId,
+    /// The name there.
+    pub name: &'a [u8],
+    /// The metadata that was told with it, in CBOR; empty where there was none. Its own row would cost as much again
+    /// as all of this one.
+    pub meta: &'a [u8],
+}
+
+impl<'a> NameRow<'a> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        // No name is longer: roots, the longest, are paths, and those are bounded.
+        let len = u16::try_from(self.name.len()).unwrap_or(u16::MAX);
+        let name = &self.name[..usize::from(len)];
+        [&self.parent.0[..], &len.to_be_bytes(), name, self.meta].concat()
+    }
+
+    pub(crate) fn decode(row: &'a [u8]) -> Result<Self, KvError> {
+        let read = || {
+            let (parent, rest) = row.split_first_chunk()?;
+            let (len, rest) = rest.split_first_chunk()?;
+            let (name, meta) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+            Some(NameRow { parent: NodeId(*parent), name, meta })
+        };
+        read().ok_or(BAD_NODE)
+    }
 }
 
 /// Node, what and number of a row of table `Nodes`, whatever its machine.
@@ -314,6 +346,12 @@ mod tests {
         }
         for cut in 0..encode_place(&place).len() {
             assert!(decode_place(&encode_place(&place)[..cut]).is_err());
+        }
+        let name = NameRow { parent: NodeId([7; 16]), name: b"a name", meta: &[1, 2] };
+        let row = name.encode();
+        assert_eq!(NameRow::decode(&row).ok(), Some(name));
+        for cut in 0..row.len() - name.meta.len() {
+            assert!(NameRow::decode(&row[..cut]).is_err());
         }
         assert!(RunRow::decode(&[1, 2]).is_err() && EdgeRow::decode(&[1; 15]).is_err());
     }

@@ -1,12 +1,13 @@
 //! The tree at an instant: one seek for a name, one walk for a directory, whatever was renamed above them.
 
 use super::apply::from_cbor;
-use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, split_seq};
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, split_node, split_seq};
 use super::{Index, Ordinal};
 use crate::error::KvError;
 use crate::kv::{Order, Table};
 use crate::limits::DEPTH_MAX;
 use crate::types::NodeVersion;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use vigie_model::{BytePath, Content, EdgeName, MachineId, Metadata, NodeId, NodeState, Seq};
 
@@ -142,8 +143,7 @@ impl Index {
         at: Seq,
     ) -> Result<Option<NodeVersion>, KvError> {
         let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
-        let (meta, content) = self.newest_rows(ordinal, node, at)?;
-        version_of(meta, content)
+        self.newest_rows(ordinal, node, at)?.version()
     }
 
     /// The states of many nodes, sorted by their ids: a walk over their rows costs a fraction of as many seeks.
@@ -178,44 +178,41 @@ impl Index {
         Ok(walk.out)
     }
 
-    /// The newest row of metadata and that of content. They lie close together: one walk finds both, but
-    /// for nodes of many versions.
-    fn newest_rows(
-        &self,
-        ordinal: Ordinal,
-        node: NodeId,
-        at: Seq,
-    ) -> Result<(Option<NodeRow>, Option<NodeRow>), KvError> {
+    /// The newest rows of a node. They lie close together: one walk finds all, but for nodes of many versions.
+    fn newest_rows(&self, ordinal: Ordinal, node: NodeId, at: Seq) -> Result<Newest, KvError> {
         let from = Key::node(ordinal, node, META).seq_down(at).done();
-        let contents = Key::node(ordinal, node, CONTENT);
-        let (what_at, mut walked) = (contents.low().len() - 1, 0);
-        let (mut meta, mut content) = (None, None);
-        self.kv()?.range(Table::Nodes, &from, &contents.high(), Order::Ascending, &mut |key, row| {
+        let to = Key::node(ordinal, node, NAME).high();
+        let (mut newest, mut walked, mut bad) = (Newest::default(), 0, None);
+        self.kv()?.range(Table::Nodes, &from, &to, Order::Ascending, &mut |key, row| {
             walked += 1;
-            let Some((_, seq)) = split_seq(key).filter(|(_, seq)| *seq <= at) else {
-                return if walked > WALK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            };
-            if key.get(what_at) == Some(&CONTENT) {
-                content = Some((seq, row.to_vec()));
-                return ControlFlow::Break(());
+            bad = newest.take(key, row, at).err();
+            if walked > WALK_ROWS || bad.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-            meta.get_or_insert_with(|| (seq, row.to_vec()));
-            if walked > WALK_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        if content.is_none() && walked > WALK_ROWS {
-            content = self.newest(ordinal, node, CONTENT, at)?;
+        match bad {
+            Some(bad) => Err(bad),
+            None if walked > WALK_ROWS => self.sought_rows(ordinal, node, at),
+            None => Ok(newest),
         }
-        Ok((meta, content))
     }
 
-    fn newest(&self, ordinal: Ordinal, node: NodeId, what: u8, at: Seq) -> Result<Option<NodeRow>, KvError> {
-        let key = Key::node(ordinal, node, what);
-        let from = key.clone().seq_down(at).done();
-        let Some((key, row)) = self.kv()?.first(Table::Nodes, &from, &key.high(), Order::Ascending)? else {
-            return Ok(None);
-        };
-        let (_, seq) = split_seq(&key).ok_or(keys::BAD_NODE)?;
-        Ok(Some((seq, row)))
+    /// The same, with a seek for each kind of row.
+    fn sought_rows(&self, ordinal: Ordinal, node: NodeId, at: Seq) -> Result<Newest, KvError> {
+        let (mut newest, mut bad) = (Newest::default(), None);
+        for what in [META, CONTENT, NAME] {
+            let key = Key::node(ordinal, node, what);
+            let from = key.clone().seq_down(at).done();
+            self.kv()?.range(Table::Nodes, &from, &key.high(), Order::Ascending, &mut |key, row| {
+                bad = newest.take(key, row, at).err();
+                // Names without metadata are walked over: a rename writes one.
+                let found = what != NAME || newest.named.is_some();
+                if found || bad.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        bad.map_or(Ok(newest), Err)
     }
 
     /// Names that lead to a node, the newest first.
@@ -255,20 +252,19 @@ impl Index {
         at: Seq,
     ) -> Result<Vec<(NodeId, Vec<u8>)>, KvError> {
         let key = Key::node(ordinal, node, NAME);
-        let mut rows: Vec<Vec<u8>> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let (mut names, mut seen, mut bad) = (Vec::new(), HashSet::new(), None);
         let from = key.clone().seq_down(at).done();
         self.kv()?.range(Table::Nodes, &from, &key.high(), Order::Ascending, &mut |_, row| {
-            if seen.insert(row.to_vec()) {
-                rows.push(row.to_vec());
+            match NameRow::decode(row) {
+                Ok(NameRow { parent, name, .. }) if seen.insert((parent, name.to_vec())) => {
+                    names.push((parent, name.to_vec()));
+                }
+                Ok(_) => {}
+                Err(why) => bad = Some(why),
             }
             ControlFlow::Continue(())
         })?;
-        let split = |row: &Vec<u8>| {
-            let (parent, name) = row.split_first_chunk()?;
-            Some((NodeId(*parent), name.to_vec()))
-        };
-        rows.iter().map(|row| split(row).ok_or(keys::BAD_NODE)).collect()
+        bad.map_or(Ok(names), Err)
     }
 
     /// A path that leads to a node, by its newest names. `None` when no chain of names reaches a root.
@@ -294,25 +290,51 @@ impl Index {
     }
 }
 
-/// The state of a node that these rows tell.
-fn version_of(meta: Option<NodeRow>, content: Option<NodeRow>) -> Result<Option<NodeVersion>, KvError> {
-    let Some((meta_seq, row)) = meta else { return Ok(None) };
-    let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
-    let Some((content_seq, row)) = content else {
-        let state = NodeState { meta, content: None, pending };
-        return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
-    };
-    let content: Content = from_cbor(&row)?;
-    if content_seq > meta_seq {
-        pending = content.pending;
-        if content.ctime >= meta.ctime {
-            (meta.mtime, meta.ctime) = (content.mtime, content.ctime);
-            (meta.mode, meta.size) = (content.mode, content.size);
+/// The newest rows of one node, which tell its state.
+#[derive(Debug, Default)]
+struct Newest {
+    meta: Option<NodeRow>,
+    content: Option<NodeRow>,
+    /// Metadata that was told with a name.
+    named: Option<NodeRow>,
+}
+
+impl Newest {
+    /// Takes the next row; those of a kind come from the newest to the oldest.
+    fn take(&mut self, key: &[u8], row: &[u8], at: Seq) -> Result<(), KvError> {
+        let (_, what, seq) = split_node(key).ok_or(keys::BAD_NODE)?;
+        let (place, row) = match what {
+            _ if seq > at => return Ok(()),
+            META => (&mut self.meta, row),
+            CONTENT => (&mut self.content, row),
+            NAME => (&mut self.named, NameRow::decode(row)?.meta),
+            _ => return Err(keys::BAD_NODE),
+        };
+        if place.is_none() && !row.is_empty() {
+            *place = Some((seq, row.to_vec()));
         }
+        Ok(())
     }
-    let state = NodeState { meta, content: Some(content), pending };
-    let seq = meta_seq.max(content_seq);
-    Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
+
+    fn version(self) -> Result<Option<NodeVersion>, KvError> {
+        let Some((meta_seq, row)) = self.meta.max(self.named) else { return Ok(None) };
+        let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
+        let Some((content_seq, row)) = self.content else {
+            let state = NodeState { meta, content: None, pending };
+            return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));
+        };
+        let content: Content = from_cbor(&row)?;
+        if content_seq > meta_seq {
+            pending = content.pending;
+            if content.ctime >= meta.ctime {
+                (meta.mtime, meta.ctime) = (content.mtime, content.ctime);
+                (meta.mode, meta.size) = (content.mode, content.size);
+            }
+        }
+        let state = NodeState { meta, content: Some(content), pending };
+        let seq = meta_seq.max(content_seq);
+        Ok(Some(NodeVersion { state, seq, content_seq: Some(content_seq) }))
+    }
 }
 
 fn join(name: &[u8], below: &[u8]) -> Vec<u8> {
@@ -333,8 +355,7 @@ struct NodesWalk<'a> {
     at: Seq,
     /// States of the first of the wanted nodes.
     out: Vec<Option<NodeVersion>>,
-    meta: Option<NodeRow>,
-    content: Option<NodeRow>,
+    newest: Newest,
     /// Rows since the last state was known.
     walked: usize,
     /// It did not come to the end of the rows.
@@ -345,11 +366,11 @@ struct NodesWalk<'a> {
 impl<'a> NodesWalk<'a> {
     fn new(wanted: &'a [NodeId], at: Seq) -> Self {
         let out = Vec::with_capacity(wanted.len());
-        NodesWalk { wanted, at, out, meta: None, content: None, walked: 0, stopped: false, failed: None }
+        NodesWalk { wanted, at, out, newest: Newest::default(), walked: 0, stopped: false, failed: None }
     }
 
     fn begin(&mut self) {
-        (self.meta, self.content, self.walked, self.stopped) = (None, None, 0, false);
+        (self.newest, self.walked, self.stopped) = (Newest::default(), 0, false);
     }
 
     /// The node whose rows are due.
@@ -359,7 +380,7 @@ impl<'a> NodesWalk<'a> {
 
     fn end_node(&mut self) -> Result<(), KvError> {
         self.walked = 0;
-        self.out.push(version_of(self.meta.take(), self.content.take())?);
+        self.out.push(std::mem::take(&mut self.newest).version()?);
         Ok(())
     }
 
@@ -373,7 +394,7 @@ impl<'a> NodesWalk<'a> {
     }
 
     fn try_row(&mut self, key: &[u8], row: &[u8]) -> Result<ControlFlow<()>, KvError> {
-        let (node, what, seq) = keys::split_node(key).ok_or(keys::BAD_NODE)?;
+        let (node, ..) = split_node(key).ok_or(keys::BAD_NODE)?;
         while self.next().is_some_and(|next| next < node) {
             self.end_node()?;
         }
@@ -382,12 +403,8 @@ impl<'a> NodesWalk<'a> {
         if self.walked > WALK_ROWS {
             return Ok(ControlFlow::Break(()));
         }
-        if node == next && seq <= self.at {
-            match what {
-                META => self.meta.get_or_insert_with(|| (seq, row.to_vec())),
-                CONTENT => self.content.get_or_insert_with(|| (seq, row.to_vec())),
-                _ => return Ok(ControlFlow::Continue(())),
-            };
+        if node == next {
+            self.newest.take(key, row, self.at)?;
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -153,8 +153,12 @@ fn many_states_at_once_are_those_of_each() {
     for n in 2..200 {
         facts.add(file(R, &format!("f{n}"), node(n)));
         // From none to many versions of either kind, in every mixture.
-        (0..n % 7 * 5).for_each(|mode| drop(facts.add(chmod(node(n), mode.into()))));
-        (0..n % 5 * 6).for_each(|_| drop(facts.add(content(node(n), whole(b"one")))));
+        for mode in 0..n % 7 * 5 {
+            facts.add(chmod(node(n), mode.into()));
+        }
+        for _ in 0..n % 5 * 6 {
+            facts.add(content(node(n), whole(b"one")));
+        }
     }
     let tail = running.commit(facts.batch(vec![block(b"one")])).unwrap().last;
     let every = |step: usize| (0..=255).step_by(step).map(node).collect::<Vec<NodeId>>();

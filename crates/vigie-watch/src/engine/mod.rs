@@ -2,8 +2,8 @@
 //!
 //! In reading order: `index` what is known · `dirty` names to look at · `hear` events become such names ·
 //! `look` a look states the difference of names · `compare` and of what they lead to · `scan` listings · `roots` coming and going of roots ·
-//! `learn` what the hub recorded · `reads` files to read · `outbox` facts to take · `epochs` what a
-//! cookie waits for.
+//! `learn` what the hub recorded · `snapshot` the same, from a clean stop · `meta_hash` its hashes · `reads` files to read ·
+//! `outbox` facts to take · `epochs` what a cookie waits for.
 
 mod compare;
 mod dirty;
@@ -13,11 +13,17 @@ mod hear;
 mod index;
 mod learn;
 mod look;
+mod meta_hash;
 mod outbox;
 mod reads;
 mod roots;
 mod scan;
+mod snapshot;
 mod tree;
+
+pub use snapshot::SnapshotError;
+#[doc(hidden)]
+pub use snapshot::rewrite_snapshot;
 
 use crate::config::{Config, StartError};
 use crate::files::{Dir, Files, FsClass};
@@ -33,12 +39,12 @@ use failures::Failures;
 use index::{Flags, Index, Key};
 use learn::Learned;
 use look::Orphan;
+use meta_hash::MetaHash;
 use outbox::Outbox;
 use reads::{Reads, Stored, Want};
 use roots::Root;
 use scan::Lane;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::RandomState;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +99,7 @@ pub struct Engine {
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
     ids: NodeIds,
-    hashes: RandomState,
+    hashes: MetaHash,
 
     index: Index,
     learned: Learned,
@@ -177,7 +183,7 @@ impl Engine {
         let excluded = places.filter_map(|p| files.open_root(p).ok()?.stat().ok()).map(|s| (s.dev, s.ino));
         Ok(Engine {
             ids: NodeIds::new(config.machine),
-            hashes: RandomState::new(),
+            hashes: MetaHash::new(),
             index: Index::default(),
             learned: Learned::default(),
             roots,
@@ -219,6 +225,11 @@ impl Engine {
     /// number of calls, all before [`Engine::start`].
     pub fn learn(&mut self, edge: &KnownEdge) {
         self.learn_edge(edge);
+    }
+
+    /// Forgets all that was learned or read from a snapshot. Only before [`Engine::start`].
+    pub fn unlearn(&mut self) {
+        (self.index, self.learned) = (Index::default(), Learned::default());
     }
 
     /// Begins: opens a gap for each root, declares it, and compares it with what was learned. `cause` and

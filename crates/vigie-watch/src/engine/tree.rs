@@ -6,7 +6,6 @@ use super::{Engine, HANDLES_MAX, OpenError, is_gone};
 use crate::files::{Dir, FsClass, Kind, Stat};
 use crate::limits::RULES_BYTES_MAX;
 use crate::rules::{RULES_FILE, Rules};
-use std::hash::BuildHasher;
 use std::io;
 use vigie_model::{BytePath, ErrorAct, FileEvent, Metadata, NodeType, Xattr};
 
@@ -173,10 +172,9 @@ impl Engine {
         self.metadata_of(stat, path.as_bytes(), || Ok(Vec::new()), || dir.xattrs_self())
     }
 
-    /// Of all metadata but mode, size and times, which are kept as they are. Keyed at random, so that no one
-    /// can make two owners or attributes look the same.
+    /// Of all metadata but mode, size and times, which are kept as they are.
     pub(super) fn hash(&self, meta: &Metadata) -> u64 {
-        self.hashes.hash_one((&meta.node_type, meta.uid, meta.gid, &meta.xattrs))
+        self.hashes.of(meta)
     }
 
     /// Takes what was recorded into the index.

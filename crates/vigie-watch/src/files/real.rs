@@ -52,11 +52,10 @@ impl Files for RealFiles {
 
     fn open_file(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn FileHandle>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let root = rustix::fs::open(root.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let above = root.try_clone()?;
+        let above = || rustix::fs::open(root.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         // Only owners may read without touching the access time.
-        let fd = match walk(root, below, flags | OFlags::NOATIME) {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => walk(above, below, flags)?,
+        let fd = match walk(above()?, below, flags | OFlags::NOATIME) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => walk(above()?, below, flags)?,
             other => other?,
         };
         let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;

@@ -27,6 +27,11 @@ pub(crate) struct Key {
 impl Key {
     /// Before every other.
     pub(crate) const FIRST: Key = Key { slot: 0, turn: 0 };
+
+    /// Where it is, below [`Index::slots`].
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
 }
 
 /// What is true of a node.
@@ -228,6 +233,11 @@ impl Index {
 
     pub(crate) fn len(&self) -> usize {
         self.nodes.used()
+    }
+
+    /// How many slots there are, used or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.nodes.slots()
     }
 
     fn key(&self, slot: u32) -> Key {

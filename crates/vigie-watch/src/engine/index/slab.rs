@@ -54,6 +54,11 @@ impl<T> Slab<T> {
         &mut self.pieces[at as usize / PIECE][at as usize % PIECE]
     }
 
+    /// Slots, in use or free.
+    pub(super) fn slots(&self) -> usize {
+        self.len as usize
+    }
+
     /// Slots that are in use.
     pub(super) fn used(&self) -> usize {
         self.len as usize - self.free.len()
