@@ -138,6 +138,9 @@ pub enum KvError {
 /// Why a question could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Whoever waited for the answer wants it no more.
+    #[error("stopped before the end")]
+    Stopped,
     /// The index failed.
     #[error("the index could not be read")]
     Index(#[from] KvError),

@@ -256,7 +256,8 @@ impl Store {
 
     /// Reads every frame of the journal and every block back, and says what is not as it was written. Takes
     /// as long as reading all packs takes; commits go on meanwhile, and are verified up to the tail of now.
-    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, StoreError> {
+    /// [`StoreError::Stopped`] once `progress` answers `false`.
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> bool) -> Result<VerifyReport, StoreError> {
         crate::verify::verify(&self.shared, progress)
     }
 

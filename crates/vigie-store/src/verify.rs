@@ -19,7 +19,7 @@ const REPORT_EVERY: u64 = 256;
 
 pub(crate) fn verify(
     shared: &Shared,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     let mut now = Progress { blocks_total: shared.blocks(), ..Progress::default() };
@@ -39,8 +39,8 @@ pub(crate) fn verify(
             }
             now.blocks += 1;
             now.bytes += u64::from(place.stored_len);
-            if now.blocks.is_multiple_of(REPORT_EVERY) {
-                progress(now);
+            if now.blocks.is_multiple_of(REPORT_EVERY) && !progress(now) {
+                return Err(StoreError::Stopped);
             }
         }
         Ok(())
@@ -49,8 +49,7 @@ pub(crate) fn verify(
     if !report.damaged.is_empty() {
         name_files(shared, tail, &mut report)?;
     }
-    progress(Progress { blocks_total: now.blocks, ..now });
-    Ok(report)
+    if progress(Progress { blocks_total: now.blocks, ..now }) { Ok(report) } else { Err(StoreError::Stopped) }
 }
 
 /// Visits every frame up to the tail. Where one cannot be read, the rest of its segment cannot be found

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use vigie_model::*;
-use vigie_store::{Batch, CommitError, NewBlock, ReadError};
+use vigie_store::{Batch, CommitError, NewBlock, ReadError, StoreError};
 
 const R: NodeId = NodeId([1; 16]);
 
@@ -99,11 +99,16 @@ fn a_damaged_block_is_named_with_the_files_that_need_it() {
     facts.add(file(R, "gone", node(3))).add(content(node(3), large.clone())).add(removed(R, "gone", node(3)));
     facts.add(file(R, "fine", node(4))).add(content(node(4), whole(b"another file")));
     running.commit(facts.batch(blocks.clone())).unwrap();
-    assert!(running.store.verify(&mut |_| ()).unwrap().is_whole());
+    assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
 
     flip(&dir.join("packs/00000001.pack"), 24 + 16 + 3);
     let mut progress = Vec::new();
-    let report = running.store.verify(&mut |now| progress.push(now)).unwrap();
+    let report = running.store.verify(&mut |now| {
+        progress.push(now);
+        true
+    });
+    let report = report.unwrap();
+    assert!(matches!(running.store.verify(&mut |_| false), Err(StoreError::Stopped)));
     assert_eq!(progress.last().map(|now| (now.blocks, now.blocks_total)), Some((7, 7)));
     let [damaged] = &report.damaged[..] else { panic!("{report:?}") };
     assert_eq!((damaged.digest, damaged.pack, damaged.offset), (blocks[0].digest, 1, 24));

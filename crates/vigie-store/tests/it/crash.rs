@@ -74,7 +74,7 @@ impl Model {
         }
         self.records = found;
         self.check_index(store)?;
-        let report = store.verify(&mut |_| ()).map_err(|e| e.to_string())?;
+        let report = store.verify(&mut |_| true).map_err(|e| e.to_string())?;
         if report.is_whole() { Ok(()) } else { Err(format!("{report:?}")) }
     }
 

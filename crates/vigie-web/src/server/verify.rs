@@ -36,6 +36,7 @@ fn run(store: &Store, writer: &mut BodyWriter) -> Result<(), Gone> {
     let mut gone = Ok(());
     let done = verify_store(store, &mut |line| {
         gone = gone.and_then(|()| writer.line(&line)).and_then(|()| writer.push_blocking());
+        gone.is_ok()
     });
     gone?;
     if let Err(error) = done {
@@ -44,42 +45,44 @@ fn run(store: &Store, writer: &mut BodyWriter) -> Result<(), Gone> {
     writer.push_blocking()
 }
 
-/// Re-reads a store and tells what it finds, ending with the result. Blocks for as long as that takes.
-pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine)) -> Result<(), StoreError> {
+/// Re-reads a store and tells what it finds, ending with the result. Blocks for as long as that takes, or until `tell`
+/// answers that nobody listens any more.
+pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine) -> bool) -> Result<(), StoreError> {
     let mut told: Option<Instant> = None;
     let report = store.verify(&mut |progress| {
-        if told.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
-            told = Some(Instant::now());
-            let vigie_store::Progress { blocks, blocks_total, bytes } = progress;
-            tell(VerifyLine::Progress(VerifyProgress { blocks, blocks_total, bytes }));
+        if told.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
+            return true;
         }
+        told = Some(Instant::now());
+        let vigie_store::Progress { blocks, blocks_total, bytes } = progress;
+        tell(VerifyLine::Progress(VerifyProgress { blocks, blocks_total, bytes }))
     })?;
     let names: HashMap<_, _> = store.machines()?.into_iter().collect();
-    for block in &report.damaged {
+    let blocks = report.damaged.iter().map(|block| {
         let file = |(machine, path): &(vigie_model::MachineId, Vec<u8>)| {
             let shown = Shown::new(path);
             let machine = names.get(machine).cloned().unwrap_or_else(|| machine.to_string());
             DamagedFile { machine, path: shown.text, path_b64: shown.b64 }
         };
-        tell(VerifyLine::DamagedBlock(DamagedBlock {
+        VerifyLine::DamagedBlock(DamagedBlock {
             digest: block.digest.to_string(),
             pack: block.pack,
             offset: block.offset,
             why: block.why.clone(),
             files: block.files.iter().map(file).collect(),
             files_total: block.files_total,
-        }));
-    }
-    for place in &report.journal {
+        })
+    });
+    let places = report.journal.iter().map(|place| {
         let vigie_store::DamagedPlace { file, offset, why } = place.clone();
-        tell(VerifyLine::DamagedPlace(DamagedPlace { file, offset, why }));
-    }
-    tell(VerifyLine::Result(VerifyResult {
+        VerifyLine::DamagedPlace(DamagedPlace { file, offset, why })
+    });
+    let result = VerifyLine::Result(VerifyResult {
         blocks: report.blocks,
         bytes: report.bytes,
         records: report.records,
         damaged_blocks: report.damaged.len() as u64,
         damaged_places: report.journal.len() as u64,
-    }));
-    Ok(())
+    });
+    if blocks.chain(places).chain([result]).all(tell) { Ok(()) } else { Err(StoreError::Stopped) }
 }

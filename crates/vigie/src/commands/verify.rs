@@ -61,13 +61,14 @@ async fn on_data(data: &Path, context: Context) -> Result<Outcome, Failure> {
                     .map_err(|e| Failure::of(&e))
                     .and_then(|raw| report.take(&raw, line));
             }
+            printed.is_ok()
         });
         store.close();
         if committer.join().is_err() {
             return Err(Failure::failed("the store could not be closed in order"));
         }
-        verified.map_err(|e| Failure::of(&e))?;
         printed?;
+        verified.map_err(|e| Failure::of(&e))?;
         report.finish()
     });
     verified.await.map_err(|e| Failure::of(&e))?
