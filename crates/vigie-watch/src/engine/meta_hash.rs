@@ -99,5 +99,5 @@ mod tests {
         );
     }
 
-    const GOLDEN: u64 = 0;
+    const GOLDEN: u64 = 10_945_092_081_786_592_511;
 }

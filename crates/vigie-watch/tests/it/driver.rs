@@ -4,11 +4,13 @@ use crate::replica::Replica;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use vigie_model::{Clock, Digest, DigestKind, GapCause, MachineId, UnixNanos};
+use vigie_model::{Clock, Digest, DigestKind, GapCause, Incarnation, MachineId, Origin, RecordNo, UnixNanos};
 use vigie_watch::fakes::FakeFs;
 use vigie_watch::{Config, Engine, Files, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};
 
 pub(crate) const MACHINE: MachineId = MachineId([7; 16]);
+/// Of the last record before a stop.
+pub(crate) const LAST: Origin = Origin { machine: MACHINE, incarnation: Incarnation(0x1f), n: RecordNo(42) };
 
 /// A clock that a test moves.
 #[derive(Debug, Default)]
@@ -76,11 +78,37 @@ impl Rig {
         let dead = engine(&self.config, &FakeFs::clone(&self.fs), &self.clock, 1);
         drop(std::mem::replace(&mut self.engine, dead));
         meanwhile(&self.fs);
-        self.engine = engine(&self.config, &self.fs, &self.clock, self.queue_max);
+        self.engine = self.fresh();
         for edge in self.replica.known() {
             self.engine.learn(&edge);
         }
         self.engine.start(GapCause::Restart, Some(self.clock.wall()));
+    }
+
+    /// What a clean stop would leave; everything stated counts as recorded.
+    pub(crate) fn snapshot(&mut self) -> Vec<u8> {
+        for fact in self.engine.take(usize::MAX) {
+            self.replica.apply(&fact);
+        }
+        let mut bytes = Vec::new();
+        assert!(self.engine.write_snapshot(&LAST, &mut bytes).unwrap(), "everything was taken");
+        bytes
+    }
+
+    /// As [`Rig::restart`], with what a clean stop leaves in place of what the replica knows.
+    pub(crate) fn restart_from_snapshot(&mut self, meanwhile: impl FnOnce(&FakeFs)) {
+        let bytes = self.snapshot();
+        let dead = engine(&self.config, &FakeFs::clone(&self.fs), &self.clock, 1);
+        drop(std::mem::replace(&mut self.engine, dead));
+        meanwhile(&self.fs);
+        self.engine = self.fresh();
+        self.engine.read_snapshot(&LAST, &mut &bytes[..]).unwrap();
+        self.engine.start(GapCause::Restart, Some(self.clock.wall()));
+    }
+
+    /// An engine that knows nothing.
+    pub(crate) fn fresh(&self) -> Engine {
+        engine(&self.config, &self.fs, &self.clock, self.queue_max)
     }
 
     /// One step, and all that came of it. Gives whether there is more to do now.
@@ -103,6 +131,16 @@ impl Rig {
             // Facts that are about to be taken may come later; those taken have come.
             self.replica.apply(&fact);
         }
+    }
+
+    /// Reads a file as one that did not hold still.
+    pub(crate) fn read_torn(&mut self, job: ReadJob) {
+        let ReadOutcome::Stored(mut content) = read(&self.reader, &job, &mut self.replica) else {
+            panic!("{job:?} cannot be read")
+        };
+        content.torn = true;
+        let fact = self.engine.read_done(job, ReadOutcome::Stored(content)).unwrap();
+        self.replica.apply(&fact);
     }
 
     /// Turns until nothing is left to do at this time.

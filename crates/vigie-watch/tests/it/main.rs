@@ -7,3 +7,4 @@ mod fake;
 mod random;
 mod real;
 mod replica;
+mod snapshot;

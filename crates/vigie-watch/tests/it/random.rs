@@ -6,7 +6,7 @@ use vigie_watch::ReadJob;
 use vigie_watch::fakes::FakeFs;
 
 /// A small generator, so that a seed means the same for ever (SplitMix64, Steele et al. 2014).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -17,7 +17,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
@@ -37,7 +37,7 @@ impl Random {
 }
 
 /// One operation; most that are impossible just now fail, and that is fine.
-fn operate(random: &mut Random, fs: &FakeFs) {
+pub(crate) fn operate(random: &mut Random, fs: &FakeFs) {
     let (a, b) = (random.path(), random.path());
     let bytes = random.next().to_le_bytes();
     let bytes = &bytes[..random.below(9) as usize];
@@ -91,7 +91,15 @@ fn live(random: &mut Random, rig: &mut Rig, held: &mut Vec<ReadJob>) {
     }
 }
 
-fn run(seed: u64, queue_max: usize, restarts: bool) {
+/// How an engine that begins anew comes to know what is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Restarts {
+    None,
+    Told,
+    FromSnapshot,
+}
+
+fn run(seed: u64, queue_max: usize, restarts: Restarts) {
     let mut random = Random(seed);
     let mut early = Random(seed ^ 0xffff);
     let prepare = |fs: &FakeFs| {
@@ -105,10 +113,14 @@ fn run(seed: u64, queue_max: usize, restarts: bool) {
             operate(&mut random, &rig.fs);
             live(&mut random, &mut rig, &mut held);
         }
-        if restarts && random.one_in(2) {
+        if restarts != Restarts::None && random.one_in(2) {
             held.clear();
             let mut away = Random(random.next());
-            rig.restart(|fs| (0..away.below(30)).for_each(|_| operate(&mut away, fs)));
+            let meanwhile = |fs: &FakeFs| (0..away.below(30)).for_each(|_| operate(&mut away, fs));
+            match restarts {
+                Restarts::FromSnapshot => rig.restart_from_snapshot(meanwhile),
+                _ => rig.restart(meanwhile),
+            }
         }
         for job in held.drain(..) {
             rig.read(job);
@@ -128,7 +140,7 @@ fn run(seed: u64, queue_max: usize, restarts: bool) {
 }
 
 /// `VIGIE_SEEDS=from..to` runs others.
-fn seeds() -> std::ops::Range<u64> {
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     let text = std::env::var("VIGIE_SEEDS").unwrap_or_default();
     let range = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
     range.unwrap_or(0..150)
@@ -136,15 +148,20 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[test]
 fn whatever_happens_is_recorded() {
-    seeds().for_each(|seed| run(seed, 16_384, false));
+    seeds().for_each(|seed| run(seed, 16_384, Restarts::None));
 }
 
 #[test]
 fn whatever_happens_is_recorded_though_the_queue_overflows() {
-    seeds().for_each(|seed| run(seed, 8 + (seed % 30) as usize, false));
+    seeds().for_each(|seed| run(seed, 8 + (seed % 30) as usize, Restarts::None));
 }
 
 #[test]
 fn whatever_happens_is_recorded_across_restarts() {
-    seeds().for_each(|seed| run(seed, 16_384, true));
+    seeds().for_each(|seed| run(seed, 16_384, Restarts::Told));
+}
+
+#[test]
+fn whatever_happens_is_recorded_across_clean_stops() {
+    seeds().for_each(|seed| run(seed, 16_384, Restarts::FromSnapshot));
 }

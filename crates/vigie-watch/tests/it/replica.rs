@@ -7,7 +7,7 @@ use vigie_model::{
 use vigie_watch::Fact;
 use vigie_watch::fakes::SnapshotNode;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Replica {
     nodes: HashMap<NodeId, NodeState>,
     edges: BTreeMap<(NodeId, Vec<u8>), NodeId>,
