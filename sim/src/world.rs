@@ -104,6 +104,7 @@ struct World {
     hub: Option<(Hub, JoinHandle<()>)>,
     agent: Option<(Agent, vigie_agent::Running)>,
     clean_stop: Option<CleanStop>,
+    snapshot: Option<Vec<u8>>,
     notes: u64,
     /// Whether the disk may have run out of room.
     full: bool,
@@ -125,6 +126,7 @@ pub(crate) async fn play(seed: u64, steps: u32, tell: bool) -> Result<()> {
         hub: None,
         agent: None,
         clean_stop: None,
+        snapshot: None,
         notes: 0,
         full: false,
         past: Vec::new(),
@@ -197,7 +199,7 @@ impl World {
             }
             87..=89 => self.kill_hub().await?,
             90..=91 => self.kill_agent(),
-            92 => self.stop_agent().await,
+            92 => self.stop_agent().await?,
             93..=94 => {
                 let room = self.dice.below(20_000) as u64;
                 self.say(|| format!("the disk has room for {room} bytes"));
@@ -300,6 +302,7 @@ impl World {
             clock: Arc::clone(&self.clock),
             cpu: Cpu::Inline,
             clean_stop: self.clean_stop.take(),
+            snapshot: self.take_snapshot(),
         };
         self.agent = Some(Agent::assemble(parts, Arc::clone(&self.road) as Arc<dyn Dial>)?);
         Ok(())
@@ -310,10 +313,35 @@ impl World {
         self.agent = None;
     }
 
-    async fn stop_agent(&mut self) {
-        let Some((_, running)) = self.agent.take() else { return };
+    async fn stop_agent(&mut self) -> Result<()> {
+        let Some((_, running)) = self.agent.take() else { return Ok(()) };
         self.say(|| "the agent stops".into());
-        self.clean_stop = running.shutdown(Duration::from_secs(5)).await;
+        let stopped = running.shutdown(Duration::from_secs(5)).await;
+        self.clean_stop = stopped.as_ref().map(|stopped| stopped.clean_stop);
+        let mut bytes = Vec::new();
+        let whole = stopped.map(|mut stopped| stopped.write_snapshot(&mut bytes)).transpose()?;
+        self.snapshot = (whole == Some(true)).then_some(bytes);
+        Ok(())
+    }
+
+    /// What the last stop left, or what the agent's disk made of it.
+    fn take_snapshot(&mut self) -> Option<Box<dyn std::io::Read + Send>> {
+        let mut bytes = self.snapshot.take()?;
+        let at = self.dice.below(bytes.len());
+        let fate = match self.dice.below(10) {
+            0 => return None,
+            1 => {
+                bytes.truncate(at);
+                "cut short"
+            }
+            2 => {
+                bytes[at] ^= 1 << self.dice.below(8);
+                "damaged"
+            }
+            _ => "as it was left",
+        };
+        self.say(|| format!("its snapshot is {fate}"));
+        Some(Box::new(std::io::Cursor::new(bytes)))
     }
 
     /// Someone else's facts, of a stream that this version does not know.

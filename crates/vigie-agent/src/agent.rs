@@ -1,26 +1,26 @@
 //! The agent as a whole: its parts, and how they are started and stopped.
 
 use crate::budget::Budget;
-use crate::capture::{BATCHES_WAITING, Capture, MakeEngine, READS_WAITING, Ways};
+use crate::capture::{BATCHES_WAITING, Capture, MakeEngine, READS_WAITING, Saved, Ways};
 use crate::cpu::Cpu;
 use crate::dial::Dial;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
-use crate::link::{LinkSide, Shared, SharedInner, Written, random_bytes, random_u64};
+use crate::link::{Known, LinkSide, Shared, SharedInner, Written, random_bytes, random_u64};
 use crate::numbers::Numbers;
 use crate::readers::FileReader;
 use crate::session::Sources;
-use crate::state::{CleanStop, State, StateError};
+use crate::state::{CleanStop, Left, State, StateError};
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vigie_model::status::{AgentStatus, LinkStatus};
-use vigie_model::{BytePath, Clock, GapCause, Incarnation, MachineId, PathError, RecordNo};
+use vigie_model::{BytePath, Clock, GapCause, Incarnation, MachineId, Origin, PathError, RecordNo};
 use vigie_watch::{Config as WatchConfig, Engine, Files, Inotify, Kernel, RealFiles, StartError, Wake};
 
 /// Contents of live changes that may be in memory: room for several of the largest that count as small.
@@ -78,23 +78,27 @@ pub struct Parts {
     pub cpu: Cpu,
     /// What the last stop left behind, if it was clean.
     pub clean_stop: Option<CleanStop>,
+    /// And what it wrote down of what was known ([`crate::Stopped::write_snapshot`]).
+    pub snapshot: Option<Box<dyn io::Read + Send>>,
 }
 
 /// A running agent, for whoever asks it something. Cheap to clone.
 #[derive(Clone)]
 pub struct Agent {
-    shared: Shared,
+    pub(crate) shared: Shared,
     taught: Arc<watch::Sender<bool>>,
 }
 
 /// A running agent, for whoever started it. Dropping it stops the agent at once.
 pub struct Running {
-    agent: Agent,
-    link: JoinHandle<Numbers>,
-    capture_stop: CancellationToken,
-    link_stop: CancellationToken,
+    pub(crate) machine: MachineId,
+    pub(crate) agent: Agent,
+    pub(crate) capture: oneshot::Receiver<Capture>,
+    pub(crate) link: JoinHandle<Sources>,
+    pub(crate) capture_stop: CancellationToken,
+    pub(crate) link_stop: CancellationToken,
     budgets: [Budget; 2],
-    state: Option<State>,
+    pub(crate) state: Option<State>,
 }
 
 impl Agent {
@@ -121,6 +125,7 @@ impl Agent {
                 Engine::new(watch.clone(), kernel, Arc::clone(&files), Arc::clone(&clock))
             }
         };
+        let Left { clean_stop, snapshot } = state.take_clean_stop()?;
         let parts = Parts {
             machine: config.machine,
             name: config.name,
@@ -128,7 +133,8 @@ impl Agent {
             files,
             clock,
             cpu: Cpu::Threads,
-            clean_stop: state.take_clean_stop()?,
+            clean_stop,
+            snapshot: snapshot.map(|file| Box::new(file) as Box<dyn io::Read + Send>),
         };
         let (agent, mut running) = Self::assemble(parts, dial)?;
         running.state = Some(state);
@@ -140,7 +146,7 @@ impl Agent {
     /// # Errors
     /// Before anything is watched.
     pub fn assemble(parts: Parts, dial: Arc<dyn Dial>) -> Result<(Agent, Running), AgentError> {
-        let Parts { machine, name, make_engine, files, clock, cpu, clean_stop } = parts;
+        let Parts { machine, name, make_engine, files, clock, cpu, clean_stop, snapshot } = parts;
         let bell = Arc::new(Notify::new());
         let ring: Wake = {
             let bell = Arc::clone(&bell);
@@ -166,8 +172,11 @@ impl Agent {
             facts_passed: Arc::clone(&facts_passed),
             stop: capture_stop.clone(),
         };
-        let capture = Capture::new(make, engine, Arc::clone(&clock), ways);
-        cpu.drive("vigie-capture", capture.run()).map_err(AgentError::Thread)?;
+        let (saved, known) =
+            clean_stop.zip(snapshot).map(|(stop, input)| saved(machine, stop, input)).unzip();
+        let capture = Capture::new(make, engine, Arc::clone(&clock), ways, saved);
+        let (stopped, capture_stopped) = oneshot::channel();
+        cpu.drive("vigie-capture", capture.run(stopped)).map_err(AgentError::Thread)?;
 
         let reader = Arc::new(vigie_watch::Reader::new(machine, files, Arc::clone(&clock)));
         let budgets = [Budget::new(LIVE_BYTES, cpu), Budget::new(BULK_BYTES, cpu)];
@@ -225,9 +234,19 @@ impl Agent {
             stop: link_stop.clone(),
             taught: Arc::clone(&agent.taught),
             cause: GapCause::Restart,
+            known,
         };
         let link = tokio::spawn(side.run());
-        let running = Running { agent: agent.clone(), link, capture_stop, link_stop, budgets, state: None };
+        let running = Running {
+            machine,
+            agent: agent.clone(),
+            capture: capture_stopped,
+            link,
+            capture_stop,
+            link_stop,
+            budgets,
+            state: None,
+        };
         Ok((agent, running))
     }
 
@@ -247,32 +266,6 @@ impl Agent {
     }
 }
 
-impl Running {
-    /// Stops: first everything seen so far is sent, as far as `deadline` allows. If all of it is durable, the
-    /// next start goes on where this one ends: that is what it gives, and leaves in the state directory.
-    pub async fn shutdown(mut self, deadline: Duration) -> Option<CleanStop> {
-        let drained = tokio::time::timeout(deadline, self.agent.flush()).await;
-        let drained = matches!(drained, Ok(Ok(_)));
-        self.capture_stop.cancel();
-        self.link_stop.cancel();
-        let numbers = tokio::time::timeout(deadline, &mut self.link).await;
-        let (Ok(Ok(numbers)), true) = (numbers, drained) else {
-            tracing::warn!("stopped before everything was sent: the next start compares anew");
-            return None;
-        };
-        if numbers.unacknowledged() > 0 {
-            tracing::warn!("stopped before everything was acknowledged: the next start compares anew");
-            return None;
-        }
-        let stop = CleanStop { incarnation: numbers.incarnation(), n: numbers.durable() };
-        if let Some(Err(why)) = self.state.as_ref().map(|state| state.leave_clean_stop(stop)) {
-            tracing::warn!("{why}: the next start begins a new incarnation");
-        }
-        tracing::info!("everything seen is durable on the hub: stopped");
-        Some(stop)
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         self.capture_stop.cancel();
@@ -280,6 +273,14 @@ impl Drop for Running {
         self.link.abort();
         self.budgets.iter().for_each(Budget::close);
     }
+}
+
+/// For the capture, what to read; for the link side, when it may be used.
+fn saved(machine: MachineId, stop: CleanStop, input: Box<dyn io::Read + Send>) -> (Saved, Known) {
+    let (usable, is_usable) = oneshot::channel();
+    let CleanStop { incarnation, n } = stop;
+    let last = Origin { machine, incarnation, n };
+    (Saved { last, input, usable }, Known { last: (incarnation, n), usable: is_usable })
 }
 
 fn place(path: &Path) -> Result<BytePath, AgentError> {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use vigie_model::{AgentRecord, Clock, FileEvent, GapCause, KnownEdge, NodeId, UnixNanos};
+use vigie_model::{AgentRecord, Clock, FileEvent, GapCause, KnownEdge, NodeId, Origin, UnixNanos};
 use vigie_watch::{CookieId, Engine, Fact, ReadJob, ReadOutcome, StartError, Status};
 
 /// Facts in one batch between capture and session.
@@ -82,6 +82,15 @@ pub(crate) struct Barrier {
     pub(crate) entry: EntryId,
 }
 
+/// What the last stop left, to be read in place of the hub's tree.
+pub(crate) struct Saved {
+    /// The hub's last record by then.
+    pub(crate) last: Origin,
+    pub(crate) input: Box<dyn std::io::Read + Send>,
+    /// Told whether it could be read.
+    pub(crate) usable: oneshot::Sender<bool>,
+}
+
 /// Where the capture gets its orders and puts its results.
 pub(crate) struct Ways {
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
@@ -104,12 +113,19 @@ pub(crate) struct Capture {
     ways: Ways,
     generation: u64,
     started: bool,
+    saved: Option<Saved>,
     next_reading: u64,
     flushes: BTreeMap<CookieId, Vec<oneshot::Sender<Result<Barrier, String>>>>,
 }
 
 impl Capture {
-    pub(crate) fn new(make: MakeEngine, engine: Engine, clock: Arc<dyn Clock>, ways: Ways) -> Self {
+    pub(crate) fn new(
+        make: MakeEngine,
+        engine: Engine,
+        clock: Arc<dyn Clock>,
+        ways: Ways,
+        saved: Option<Saved>,
+    ) -> Self {
         Capture {
             make,
             engine,
@@ -117,13 +133,16 @@ impl Capture {
             ways,
             generation: 0,
             started: false,
+            saved,
             next_reading: 0,
             flushes: BTreeMap::new(),
         }
     }
 
-    /// Runs until it is stopped.
-    pub(crate) async fn run(mut self) {
+    /// Runs until it is stopped, then hands itself over: nothing changes it any more, and the session goes on
+    /// meanwhile.
+    pub(crate) async fn run(mut self, stopped: oneshot::Sender<Capture>) {
+        self.read_snapshot();
         while !self.ways.stop.is_cancelled() {
             while let Ok(order) = self.ways.orders.try_recv() {
                 self.obey(order);
@@ -135,6 +154,48 @@ impl Capture {
                 self.obey(order);
             }
         }
+        if self.started {
+            // What does not fit stays with the engine, which then leaves no snapshot.
+            self.pass_facts();
+        }
+        let _nobody_asks = stopped.send(self);
+    }
+
+    /// Takes in what the last stop left, while the hub is not yet met.
+    fn read_snapshot(&mut self) {
+        let Some(Saved { last, mut input, usable }) = self.saved.take() else { return };
+        let read = self.engine.read_snapshot(&last, &mut *input);
+        if let Err(why) = &read {
+            tracing::warn!("{why}: the hub will be asked for what it has");
+        }
+        let _agent_gone = usable.send(read.is_ok());
+    }
+
+    /// Once stopped: how many facts were passed to the session, all told.
+    pub(crate) fn facts_passed(&self) -> u64 {
+        self.ways.facts_passed.load(Ordering::Relaxed)
+    }
+
+    /// Once stopped, and once everything stated is recorded up to `last`: writes down what is known. `false`
+    /// when it is not all recorded.
+    pub(crate) fn write_snapshot(
+        &mut self,
+        generation: u64,
+        last: &Origin,
+        out: &mut dyn std::io::Write,
+    ) -> std::io::Result<bool> {
+        while let Ok(order) = self.ways.orders.try_recv() {
+            match order {
+                // Questions, and readings that nobody was told of.
+                Order::Flush(_) | Order::Status(_) | Order::ReadsDone { .. } => {}
+                Order::Requeue(nodes) => nodes.into_iter().for_each(|node| self.engine.requeue(node)),
+                Order::Learn(_) | Order::Start { .. } | Order::Restart { .. } => return Ok(false),
+            }
+        }
+        if !self.started || self.generation != generation {
+            return Ok(false);
+        }
+        self.engine.write_snapshot(last, out)
     }
 
     /// One turn of the engine. Says whether there is more to do at once, and when to come back.
@@ -246,13 +307,14 @@ impl Capture {
 
     fn restart(&mut self, generation: u64) {
         self.generation = generation;
-        self.started = false;
+        let started = std::mem::take(&mut self.started);
         self.flushes.clear();
         match (self.make)() {
             Ok(engine) => self.engine = engine,
             // The old engine goes on knowing what it knew: a root that is gone just now will be
             // reported lost by the scan that follows.
-            Err(why) => tracing::error!("cannot begin a new incarnation from scratch: {why}"),
+            Err(why) if started => tracing::error!("cannot begin a new incarnation from scratch: {why}"),
+            Err(_) => self.engine.unlearn(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The agent: the long-running part on every machine. It has its directories captured, reads what changed,
 //! and tells the hub, whatever happens to the link between them.
 //!
-//! It keeps no index on disk: what is recorded is known to the hub, and told to the agent at every start.
+//! It keeps no index on disk: what is recorded is known to the hub, and told to the agent at the start. Only a clean
+//! stop leaves a snapshot, which is used if the hub has recorded nothing since.
 //!
 //! In reading order:
-//! [`agent`] the whole, started and stopped ·
+//! [`agent`] the whole, and how it is started · [`stop`] how it is stopped ·
 //! [`state`] its directory ·
 //! [`dial`] ways to the hub ·
 //! `capture` the owner of the engine ·
@@ -27,9 +28,11 @@ mod readers;
 mod serve;
 mod session;
 pub mod state;
+pub mod stop;
 
 pub use agent::{Agent, AgentError, Config, Parts, Running};
 pub use capture::MakeEngine;
 pub use cpu::Cpu;
 pub use dial::{Dial, DialError, MemoryDial, TlsDial};
-pub use state::{CleanStop, State, StateError};
+pub use state::{CleanStop, Left, State, StateError};
+pub use stop::Stopped;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use vigie_model::status::LinkStatus;
@@ -113,6 +113,16 @@ pub(crate) struct LinkSide {
     pub(crate) taught: Arc<watch::Sender<bool>>,
     /// Why the capture, once taught, has a gap.
     pub(crate) cause: GapCause,
+    /// What the last stop left, until the hub was met.
+    pub(crate) known: Option<Known>,
+}
+
+/// What the capture may know without being told.
+pub(crate) struct Known {
+    /// The hub's last record when it was left.
+    pub(crate) last: (Incarnation, RecordNo),
+    /// Whether the capture could read it.
+    pub(crate) usable: oneshot::Receiver<bool>,
 }
 
 /// What became of one attempt.
@@ -130,8 +140,8 @@ enum Attempt {
 }
 
 impl LinkSide {
-    /// Connects and reconnects until told to stop. Gives back what a clean stop has to remember.
-    pub(crate) async fn run(mut self) -> Numbers {
+    /// Connects and reconnects until told to stop. Gives back what a clean stop has to look at and remember.
+    pub(crate) async fn run(mut self) -> Sources {
         let instance = InstanceId(random_bytes());
         let mut backoff = Backoff::new();
         let stop = self.stop.clone();
@@ -142,7 +152,7 @@ impl LinkSide {
                 attempt = self.attempt(instance, &mut backoff) => attempt,
             };
             match attempt {
-                Attempt::Stopped | Attempt::Session(Ended::Stopped) => return self.sources.numbers,
+                Attempt::Stopped | Attempt::Session(Ended::Stopped) => return self.sources,
                 Attempt::Again => continue,
                 Attempt::Session(ended) => {
                     self.shared.note("connecting", Some(format!("lost the hub: {ended}")));
@@ -153,7 +163,7 @@ impl LinkSide {
             self.shared.give_up(lost);
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return self.sources.numbers,
+                () = stop.cancelled() => return self.sources,
                 () = tokio::time::sleep(backoff.next_wait()) => {}
             }
         }
@@ -222,12 +232,12 @@ impl LinkSide {
         self.shared.give_up(lost);
         let _ending = self.shared.orders.send(Order::Restart { generation: sources.generation });
         self.taught.send_replace(false);
-        self.cause = GapCause::NumbersDiffer;
+        (self.cause, self.known) = (GapCause::NumbersDiffer, None);
     }
 
     async fn session(&mut self, reader: FrameReader, writer: FrameWriter, welcome: &Welcome) -> Ended {
         let calls = Calls::new();
-        let _teaching = self.teach(calls.caller(), welcome);
+        let _teaching = self.teach(calls.caller(), welcome).await;
         let attending = Arc::clone(&self.dial);
         let caller = calls.caller();
         let _attending = AbortOnDropHandle::new(tokio::spawn(async move { attending.attend(caller).await }));
@@ -251,23 +261,38 @@ impl LinkSide {
     }
 
     /// Has the hub tell what it has of this machine, unless that is known.
-    fn teach(&mut self, caller: Caller, welcome: &Welcome) -> Option<AbortOnDropHandle<()>> {
+    async fn teach(&mut self, caller: Caller, welcome: &Welcome) -> Option<AbortOnDropHandle<()>> {
         if *self.taught.borrow() {
+            return None;
+        }
+        let start = Order::Start { cause: self.cause, since: welcome.last.map(|last| last.observed) };
+        if self.is_known(welcome).await {
+            self.taught.send_replace(true);
+            let _ending = self.shared.orders.send(start);
             return None;
         }
         // Whatever an earlier, broken telling left behind is forgotten.
         let _ending = self.shared.orders.send(Order::Restart { generation: self.sources.generation });
         let (shared, taught) = (self.shared.clone(), Arc::clone(&self.taught));
-        let (cause, since) = (self.cause, welcome.last.map(|last| last.observed));
         Some(AbortOnDropHandle::new(tokio::spawn(async move {
             match learn(&shared, &caller).await {
                 Ok(()) => {
                     taught.send_replace(true);
-                    let _ending = shared.orders.send(Order::Start { cause, since });
+                    let _ending = shared.orders.send(start);
                 }
                 Err(why) => tracing::warn!("the hub did not tell what it has: {why}"),
             }
         })))
+    }
+
+    /// Whether the capture knows already what the hub has: the last stop left it, and nothing came since.
+    async fn is_known(&mut self, welcome: &Welcome) -> bool {
+        let Some(known) = self.known.take() else { return false };
+        if welcome.last.map(|last| (last.incarnation, last.n)) != Some(known.last) {
+            tracing::warn!("the hub's last record is not that of the last stop: asking for what it has");
+            return false;
+        }
+        known.usable.await == Ok(true)
     }
 }
 
