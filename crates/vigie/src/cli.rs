@@ -39,15 +39,17 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
 
-    /// The hub's API: path of its socket, or a URL
+    /// The hub's API: path of its socket, or a URL such as `http://127.0.0.1:7701` [default: api.sock in
+    /// the hub's default directory]
     #[arg(long, global = true, value_name = "SOCKET|URL", env = "VIGIE_API", help_heading = "Everywhere")]
     pub(crate) hub_api: Option<Place>,
 
-    /// The local agent's socket
+    /// The local agent's socket [default: agent.sock in the agent's default directory, or that of `vigie up`]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Everywhere")]
     pub(crate) agent_api: Option<PathBuf>,
 
-    /// Say more of what is going on, on standard error; twice for even more
+    /// Say more of what is going on, on standard error; twice for even more. The variable VIGIE_LOG takes
+    /// directives such as vigie_wire=trace
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     pub(crate) verbose: u8,
 }

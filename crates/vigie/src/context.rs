@@ -3,7 +3,7 @@
 use crate::cli::GlobalArgs;
 use crate::failure::Failure;
 use crate::location::Location;
-use crate::output::Output;
+use crate::output::{Output, escaped, short_time};
 use crate::places;
 use std::path::{Path, PathBuf};
 use vigie_model::status::AgentStatus;
@@ -33,7 +33,11 @@ impl Context {
     pub(crate) fn hub(&self) -> Result<Client, Failure> {
         let place = match &self.hub_api {
             Some(place) => place.clone(),
-            None => Place::Socket(places::hub_data()?.join(places::HUB_SOCKET)),
+            None => Place::Socket(
+                places::hub_data()
+                    .map_err(|e| e.hint("name the hub's socket with --hub-api or VIGIE_API"))?
+                    .join(places::HUB_SOCKET),
+            ),
         };
         Ok(Client::new(place))
     }
@@ -104,11 +108,11 @@ impl Context {
     pub(crate) fn warn_of_gaps(&self, answer: &Answer) -> bool {
         for gap in &answer.gaps {
             let root = vigie_web::text::exact(&gap.root, gap.root_b64.as_deref());
-            let since = gap.since.as_ref().unwrap_or(&gap.opened);
-            let until = gap.closed.as_deref().unwrap_or("now");
+            let since = short_time(gap.since.as_ref().unwrap_or(&gap.opened));
+            let until = gap.closed.as_deref().map_or_else(|| "now".to_owned(), short_time);
             self.out.warn(&format!(
                 "changes of {} may be missing between {since} and {until} ({}, record #{})",
-                crate::output::escaped(&root),
+                escaped(&root),
                 gap.cause,
                 gap.opened_seq
             ));

@@ -39,7 +39,8 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "N")]
     name: Option<String>,
 
-    /// Where the agent keeps its certificate and state
+    /// Where the agent keeps its certificate and state [default: /var/lib/vigie-agent for root, else
+    /// ~/.local/state/vigie]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
@@ -77,7 +78,7 @@ impl AgentArgs {
         let dial = TlsDial::new(self.hub, identity, dir, clock).map_err(|e| Failure::of(&e))?;
         let service = AgentService::start(config, state, Arc::new(dial)).await?;
         end.next().await;
-        tracing::info!("stopping: what was seen is sent first");
+        tracing::info!("stopping: what was seen is sent first; a second signal stops at once");
         tokio::select! {
             drained = service.stop() => {
                 if !drained {

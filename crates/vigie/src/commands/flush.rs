@@ -11,7 +11,7 @@ use vigie_web::messages::{FlushOutcome, FlushReport, FlushRequest};
 /// Wait until everything before now is durable on the hub
 ///
 /// Every change that was made before the command started is in the store when it returns. Without MACHINE,
-/// of all machines; where no hub can be reached, of this one through its agent.
+/// of all machines; where no hub was named and none answers, of this one through its agent.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Exit code 3 when the time was over first, or a machine is away.

@@ -17,9 +17,9 @@ use std::path::PathBuf;
     args_conflicts_with_subcommands = true,
     after_help = "\
 EXAMPLES:
-  vigie hub                        data in /var/lib/vigie (root) or ~/.local/share/vigie
+  vigie hub                        data in the default directory, agents on port 7700
   vigie hub invite web01           a token with which web01 enrols
-  vigie hub --api 127.0.0.1:7701   the API for curl, too: every local user can then read all that is stored"
+  vigie hub --api 127.0.0.1:7701   the API on TCP, too: every local user can then read all of it"
 )]
 pub(crate) struct HubArgs {
     #[command(subcommand)]
@@ -38,7 +38,8 @@ pub(crate) enum HubCommand {
 /// How the hub runs.
 #[derive(Args, Debug)]
 struct ServeArgs {
-    /// Where everything is kept
+    /// Where everything is kept; other commands then need --hub-api DIR/api.sock [default: /var/lib/vigie for
+    /// root, else ~/.local/share/vigie]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 

@@ -17,21 +17,22 @@ use vigie_web::messages::{InviteRequest, Invited};
 /// Through the hub's socket when one runs, else on the data directory itself.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Whoever has the token can become that machine, once, while it is valid. Hand it over as a secret: in a file
-or through standard input, never on a command line.
+Whoever has the token can become that machine, once, while it is valid. Hand it over as a secret:
+in a file that only its owner may read (umask 077), or through standard input, never on a command
+line.
 
 EXAMPLES:
   vigie hub invite web01 > web01.token
-  vigie hub invite web01 | ssh web01 vigie agent --hub hub.example.org:7700 --token-file - --watch /srv")]
+  vigie hub invite web01 | ssh web01 vigie agent --hub hub:7700 --token-file - --watch /srv")]
 pub(crate) struct InviteArgs {
     /// Name of the machine: letters, digits, dots, hyphens and underscores
     name: String,
 
-    /// How long the token is good for
+    /// How long the token is good for, such as 30m or 24h; at most 720h
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = crate::instant::span)]
     valid: Duration,
 
-    /// The hub's data directory, when no hub runs
+    /// The hub's data directory, when no hub runs; what is not there is made
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

@@ -23,6 +23,7 @@ T is RFC 3339, a local date and time, a span such as '10m ago', or a record such
 
 EXAMPLES:
   vigie log -f                          follow every machine
+  vigie log web01:/                     one machine
   vigie log web01:/etc --since '1h ago' what changed below /etc
   vigie log web01:/etc/hosts            every version of one file
   vigie log --kind gap-opened --json    when changes may have been missed")]

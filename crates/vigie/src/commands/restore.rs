@@ -23,8 +23,8 @@ use vigie_web::text::Shown;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
-Exit code 3 when something could not be given as it was: content pending, torn or damaged, metadata that this
-user may not set, or an instant inside a gap. What is missing is named.
+Exit code 3 when something could not be given as it was: content pending, torn or damaged, metadata
+that this user may not set, or an instant inside a gap. What is missing is named.
 
 EXAMPLES:
   vigie restore web01:/etc ./etc --at '1h ago'
@@ -36,7 +36,7 @@ pub(crate) struct RestoreArgs {
     #[arg(value_name = "MACHINE:PATH", value_parser = location::parser())]
     location: Location,
 
-    /// What it becomes; must not exist, or be an empty directory
+    /// What it becomes, or - for a tar; must not exist, or be an empty directory
     target: PathBuf,
 
     /// As it was at this instant
@@ -146,7 +146,7 @@ async fn to_stdout(context: Context, query: &TreeQuery) -> Result<Outcome, Failu
         (counts.missing, "of which no content was ever stored"),
     ];
     for (number, what) in flaws.into_iter().filter(|(number, _)| *number > 0) {
-        context.out.warn(&format!("{} files {what}", count(number)));
+        context.out.warn(&format!("files {what}: {}", count(number)));
     }
     let flawed = flaws.iter().any(|(number, _)| *number > 0);
     Ok(Outcome::partial_if(context.warn_of_gaps(&answer) || flawed))

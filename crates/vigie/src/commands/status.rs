@@ -14,7 +14,7 @@ use vigie_web::text::rfc3339;
 /// Show how the hub and its machines do
 ///
 /// Machines with their address and roots, what is watched and how, what waits, and where changes may have
-/// been missed. Where no hub answers, how this machine's agent does.
+/// been missed. Where no hub was named and none answers, how this machine's agent does.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 EXAMPLES:
@@ -61,7 +61,7 @@ fn shown_agent(out: &Output, agent: &AgentStatus) -> Vec<String> {
     let paint = if agent.link.state == "connected" { Paint::Good } else { Paint::Attention };
     let link = out.paint(paint, &agent.link.state);
     let mut lines = vec![format!(
-        "agent    {} (vigie {}), to {}: {link} since {since}",
+        "agent    {} (vigie {}), to {}: {link} ({since})",
         agent.machine, agent.version, agent.hub
     )];
     lines.extend(agent.link.why.iter().map(|why| format!("         {}", out.paint(Paint::Bad, why))));

@@ -32,7 +32,8 @@ pub(crate) struct UpArgs {
     #[arg(value_name = "DIR", required = true)]
     dirs: Vec<PathBuf>,
 
-    /// Where everything is kept
+    /// Where everything is kept; other commands then need --hub-api DIR/api.sock [default: /var/lib/vigie for
+    /// root, else ~/.local/share/vigie]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 

@@ -151,7 +151,7 @@ impl Report {
                 self.context.out.paint(Paint::Good, "all as it was stored")
             } else {
                 let text = format!(
-                    "{} damaged blocks, {} damaged places of the journal",
+                    "damaged blocks: {}, damaged places of the journal: {}",
                     count(damaged_blocks),
                     count(damaged_places)
                 );
