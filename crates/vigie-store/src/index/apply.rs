@@ -1,5 +1,6 @@
-//! Writing the index: one frame of the journal becomes one atomic group of rows. Nothing is read back to
-//! do so; what is needed of earlier frames (the last record of each machine, open gaps) is in memory.
+//! Writing the index: one frame of the journal becomes one atomic group of rows. What is needed of earlier
+//! frames (the last record of each machine, open gaps) is in memory; all that is read back is what an earlier
+//! life of a directory left behind.
 
 use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, RunRow, Tag};
 use super::{Index, Ordinal};
@@ -14,12 +15,12 @@ use std::ops::ControlFlow;
 use vigie_model::files::{Created, GapOpened, Renamed};
 use vigie_model::machines::Enrolled;
 use vigie_model::{
-    AgentRecord, BytePath, FileEvent, GapCause, Incarnation, MachineId, NodeId, RecordNo, Seq, Stream,
-    UnixNanos,
+    AgentRecord, BytePath, EdgeName, FileEvent, GapCause, Incarnation, MachineId, NodeId, NodeType, RecordNo,
+    Seq, Stream, UnixNanos,
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 2;
+pub(crate) const INDEX_VERSION: u32 = 3;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -147,7 +148,7 @@ impl Applier {
         }
         let mut seq = frame.first;
         for run in &frame.body.runs {
-            self.run(run, seq, &mut changes);
+            self.run(run, seq, &mut changes)?;
             seq = Seq(seq.0 + run.facts.len() as u64);
         }
         self.progress.applied = Seq(seq.0 - 1);
@@ -166,8 +167,8 @@ impl Applier {
         }
     }
 
-    fn run(&mut self, run: &Run, first: Seq, changes: &mut Vec<Change>) {
-        let Some(last) = run.facts.len().checked_sub(1) else { return };
+    fn run(&mut self, run: &Run, first: Seq, changes: &mut Vec<Change>) -> Result<(), KvError> {
+        let Some(last) = run.facts.len().checked_sub(1) else { return Ok(()) };
         let machine = self.machines.entry(run.machine).or_insert_with(|| {
             let ordinal = self.progress.machines;
             self.progress.machines += 1;
@@ -187,12 +188,13 @@ impl Applier {
             time = Some(now);
             begin = begin.or(time);
             let stamp = (Seq(first.0 + at as u64), now);
-            let mut rows = Rows { ordinal: machine.ordinal, stamp, changes };
-            if rows.fact(fact, &mut machine.open_gaps).is_none() {
+            let (index, ordinal) = (&self.index, machine.ordinal);
+            let mut rows = Rows { index, machine: run.machine, ordinal, stamp, changes };
+            if !rows.fact(fact, &mut machine.open_gaps)? {
                 self.progress.unread += 1;
             }
         }
-        let (Some(begin), Some(time)) = (begin, time) else { return };
+        let (Some(begin), Some(time)) = (begin, time) else { return Ok(()) };
         let end = (Seq(first.0 + last as u64), time);
         let life = Life {
             incarnation: run.incarnation,
@@ -209,33 +211,43 @@ impl Applier {
         changes.push((Table::Misc, key(Tag::Life).done(), Some(to_cbor(&life))));
         changes.push((Table::Misc, key(Tag::RunByNumber).u64(run.first.0).done(), Some(row.clone())));
         changes.push((Table::Misc, key(Tag::RunByTime).time(begin).u64(run.first.0).done(), Some(row)));
+        Ok(())
     }
 }
 
 /// Rows of one record.
 struct Rows<'a> {
+    index: &'a Index,
+    machine: MachineId,
     ordinal: Ordinal,
     stamp: (Seq, UnixNanos),
     changes: &'a mut Vec<Change>,
 }
 
 impl Rows<'_> {
-    /// `None` when the fact should be known and cannot be read. What is not known at all is no such case.
-    fn fact(&mut self, fact: &AgentRecord, open_gaps: &mut Vec<GapRow>) -> Option<()> {
+    /// `false` when the fact should be known and cannot be read. What is not known at all is no such case.
+    fn fact(&mut self, fact: &AgentRecord, open_gaps: &mut Vec<GapRow>) -> Result<bool, KvError> {
         match fact.stream {
-            Stream::FILES => {
-                let event = FileEvent::decode(fact).ok()?;
-                self.file_event(&event, open_gaps);
-            }
-            Stream::MACHINES => self.enrolled(&Enrolled::decode(fact).ok()?),
+            Stream::FILES => match FileEvent::decode(fact) {
+                Ok(event) => self.file_event(&event, open_gaps)?,
+                Err(_) => return Ok(false),
+            },
+            Stream::MACHINES => match Enrolled::decode(fact) {
+                Ok(enrolled) => self.enrolled(&enrolled),
+                Err(_) => return Ok(false),
+            },
             _ => {}
         }
-        Some(())
+        Ok(true)
     }
 
-    fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) {
+    fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) -> Result<(), KvError> {
         match event {
             FileEvent::Created(Created { parent, name, node, meta, pending }) => {
+                // One that becomes a root may have been watched before, below another.
+                if matches!((name, &meta.node_type), (EdgeName::Entry(_), NodeType::Directory)) {
+                    self.begins_empty(*node)?;
+                }
                 self.leads(*parent, name.as_bytes(), *node, &to_cbor(&(meta, pending)));
             }
             FileEvent::Linked(linked) => self.leads(linked.parent, linked.name.as_bytes(), linked.node, &[]),
@@ -267,6 +279,17 @@ impl Rows<'_> {
             }
             FileEvent::Error(_) | FileEvent::Superseded(_) => {}
         }
+        Ok(())
+    }
+
+    /// A directory that is created was not known to the agent, and neither was any entry of it. Those that are
+    /// recorded are of an earlier life of its node: it lost its last name to another one, and the agent ended
+    /// before it could tell what became of it.
+    fn begins_empty(&mut self, dir: NodeId) -> Result<(), KvError> {
+        for (name, node) in self.index.children(self.machine, dir, self.stamp.0, None, usize::MAX)? {
+            self.edge(dir, name.as_bytes(), EdgeRow::Left(node));
+        }
+        Ok(())
     }
 
     fn leads(&mut self, parent: NodeId, name: &[u8], node: NodeId, meta: &[u8]) {

@@ -64,6 +64,33 @@ fn a_removal_takes_only_the_node_it_names() {
 }
 
 #[test]
+fn a_directory_that_is_created_begins_empty() {
+    let tmp = tempfile::tempdir().unwrap();
+    let running = Running::real(&tmp.path().join("s"));
+    let store = &running.store;
+    let mut facts = Facts::new();
+    facts.add(root("/srv", R)).add(dir(R, "d", node(2))).add(dir(node(2), "e", node(3)));
+    facts.add(file(node(3), "gone", node(4))).add(file(node(3), "kept", node(5)));
+    // Another takes its only name, and the agent dies before it can tell what became of it.
+    let over = facts.add(dir(R, "d", node(6))).commit(&running);
+    let mut facts = Facts { incarnation: Incarnation(2), ..Facts::new() };
+    facts.add(dir(node(6), "back", node(2))).add(dir(node(2), "e", node(3)));
+    let back = facts.add(file(node(3), "kept", node(5))).commit(&running);
+    assert_eq!(
+        (names_in(store, node(2), over), names_in(store, node(2), back)),
+        (vec!["e".into()], vec!["e".into()])
+    );
+    assert_eq!(names_in(store, node(3), over), ["gone", "kept"]);
+    assert_eq!(names_in(store, node(3), back), ["kept"]);
+    assert_eq!(find(store, "/srv/d/back/e/gone", back), None);
+    assert_eq!(store.names(MACHINE, node(4), back).unwrap(), []);
+    // A root within a root is declared when it and its entries are known.
+    let inner = facts.add(root("/srv/d/back/e", node(3))).commit(&running);
+    assert_eq!(find(store, "/srv/d/back/e/kept", inner), Some(node(5)));
+    running.stop();
+}
+
+#[test]
 fn directories_are_listed_in_pages_whatever_happened_to_their_names() {
     let tmp = tempfile::tempdir().unwrap();
     let running = Running::real(&tmp.path().join("s"));

@@ -411,6 +411,27 @@ fn a_restart_finds_renames_across_directories() {
 }
 
 #[test]
+fn a_directory_whose_whereabouts_died_with_the_agent_comes_back_with_what_is_there() {
+    let mut rig = rig(|fs| {
+        fs.mkdir_all(b"/data/a/sub").unwrap();
+        fs.mkdir_all(b"/data/b").unwrap();
+        fs.write(b"/data/a/sub/gone", b"g").unwrap();
+        fs.write(b"/data/a/sub/kept", b"k").unwrap();
+    });
+    rig.fs.rename(b"/data/a", b"/away").unwrap();
+    rig.fs.rename(b"/data/b", b"/data/a").unwrap();
+    rig.idle();
+    // Another has its name, and it may yet turn up under a new one.
+    assert_eq!(log(&mut rig), ["renamed /data/b /data/a"]);
+    rig.restart(|fs| {
+        fs.unlink(b"/away/sub/gone").unwrap();
+        fs.rename(b"/away", b"/data/back").unwrap();
+    });
+    rig.flush();
+    rig.assert_same("after the return");
+}
+
+#[test]
 fn a_mapped_store_is_found_by_the_next_scan() {
     let mut rig = rig(|fs| fs.write(b"/data/db", b"page").unwrap());
     rig.fs.write_mapped(b"/data/db", b"PAGE").unwrap();

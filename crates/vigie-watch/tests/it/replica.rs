@@ -36,6 +36,9 @@ impl Replica {
         match &fact.event {
             FileEvent::Created(e) => {
                 assert!(e.parent == NodeId::ROOTS || self.nodes.contains_key(&e.parent), "{e:?}: no parent");
+                if e.meta.node_type == NodeType::Directory && e.parent != NodeId::ROOTS {
+                    self.edges.retain(|(parent, _), _| *parent != e.node);
+                }
                 let content = self.nodes.remove(&e.node).and_then(|n| n.content);
                 self.nodes.insert(e.node, NodeState { meta: e.meta.clone(), content, pending: e.pending });
                 self.edges.insert((e.parent, e.name.as_bytes().to_vec()), e.node);
