@@ -71,6 +71,9 @@ pub(crate) struct Stated {
     /// The node whose metadata it tells, and the newest content that was read by then: such a fact must not
     /// overtake a content of its node, because it says what is true after it, nor be overtaken by a later one.
     pub(crate) behind: Option<(NodeId, EntryId)>,
+    /// The node that it creates, and the newest content that was read by then: what was read of a node before it was
+    /// removed is not true of the one that is back.
+    pub(crate) anew: Option<(NodeId, EntryId)>,
 }
 
 /// What has to be written before a flush is done.
@@ -338,6 +341,10 @@ impl Stated {
             FileEvent::Metadata(changed) => Some((changed.node, newest)),
             _ => None,
         };
-        Stated { fact: fact.event.encode(fact.observed), behind }
+        let anew = match &fact.event {
+            FileEvent::Created(created) => Some((created.node, newest)),
+            _ => None,
+        };
+        Stated { fact: fact.event.encode(fact.observed), behind, anew }
     }
 }

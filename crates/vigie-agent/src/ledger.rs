@@ -76,6 +76,13 @@ impl Ledger {
         newest
     }
 
+    /// The node was created anew: nothing that was read of it up to this entry may be written.
+    pub(crate) fn outdate(&self, node: NodeId, up_to: EntryId) {
+        if let Some(node) = self.lock().nodes.get_mut(&node) {
+            node.written = node.written.max(up_to.0);
+        }
+    }
+
     /// Its record was written, or will never be.
     pub(crate) fn close(&self, entry: Entry) {
         let mut entries = self.lock();
@@ -163,5 +170,17 @@ mod tests {
         assert!(!ledger.may_write(older));
         ledger.close(older);
         assert!(ledger.may_write(ledger.open(node)));
+    }
+
+    #[test]
+    fn what_was_read_of_a_node_before_it_was_created_anew_is_not_written() {
+        let ledger = Ledger::default();
+        let node = NodeId([1; 16]);
+        let before = ledger.open(node);
+        ledger.outdate(node, ledger.newest());
+        let after = ledger.open(node);
+        assert!(!ledger.may_write(before));
+        ledger.close(before);
+        assert!(ledger.may_write(after));
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::capture::{Facts, Order, Stated};
 use crate::lanes::{Lanes, Outgoing, Way};
+use crate::ledger::EntryId;
 use crate::link::Shared;
 use crate::numbers::{Numbers, Sent};
 use crate::parcel::{Commit, Parcel};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use vigie_model::AgentRecord;
+use vigie_model::{AgentRecord, NodeId};
 use vigie_wire::frame::{Close, CloseCode, Records};
 use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
 use vigie_wire::{Calls, Frame, FrameReader, FrameWriter, Keepalive, Pulse, WireError, block_frames};
@@ -282,8 +283,23 @@ impl Session<'_> {
         let count = batch.facts.len() as u64;
         self.shared.facts_taken.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
         if batch.generation == self.from.generation {
-            self.from.held.extend(batch.facts);
+            for stated in batch.facts {
+                if let Some((node, newest)) = stated.anew {
+                    self.outdate(node, newest);
+                }
+                self.from.held.push(stated);
+            }
             self.release();
+        }
+    }
+
+    /// Gives up what is still to be written of a node that was removed and is back: the fact that creates it anew
+    /// goes before all of it, and its file is read anew.
+    fn outdate(&mut self, node: NodeId, newest: EntryId) {
+        self.shared.ledger.outdate(node, newest);
+        self.from.held.retain(|stated| stated.behind.is_none_or(|(of, _)| of != node));
+        for commit in self.contents.extract_if(.., |commit| commit.node == node) {
+            self.shared.ledger.close(commit.entry);
         }
     }
 
