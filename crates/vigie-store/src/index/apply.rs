@@ -147,8 +147,9 @@ impl Applier {
             changes.push((Table::Misc, place, Some([value, frame.place.offset.to_be_bytes()].concat())));
         }
         let mut seq = frame.first;
+        let mut begun = HashSet::new();
         for run in &frame.body.runs {
-            self.run(run, seq, &mut changes)?;
+            self.run(run, seq, &mut begun, &mut changes)?;
             seq = Seq(seq.0 + run.facts.len() as u64);
         }
         self.progress.applied = Seq(seq.0 - 1);
@@ -167,7 +168,13 @@ impl Applier {
         }
     }
 
-    fn run(&mut self, run: &Run, first: Seq, changes: &mut Vec<Change>) -> Result<(), KvError> {
+    fn run(
+        &mut self,
+        run: &Run,
+        first: Seq,
+        begun: &mut HashSet<(MachineId, NodeId)>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), KvError> {
         let Some(last) = run.facts.len().checked_sub(1) else { return Ok(()) };
         let machine = self.machines.entry(run.machine).or_insert_with(|| {
             let ordinal = self.progress.machines;
@@ -189,7 +196,7 @@ impl Applier {
             begin = begin.or(time);
             let stamp = (Seq(first.0 + at as u64), now);
             let (index, ordinal) = (&self.index, machine.ordinal);
-            let mut rows = Rows { index, machine: run.machine, ordinal, stamp, changes };
+            let mut rows = Rows { index, machine: run.machine, ordinal, stamp, begun, changes };
             if !rows.fact(fact, &mut machine.open_gaps)? {
                 self.progress.unread += 1;
             }
@@ -221,6 +228,8 @@ struct Rows<'a> {
     machine: MachineId,
     ordinal: Ordinal,
     stamp: (Seq, UnixNanos),
+    /// Directories that this frame creates.
+    begun: &'a mut HashSet<(MachineId, NodeId)>,
     changes: &'a mut Vec<Change>,
 }
 
@@ -244,9 +253,8 @@ impl Rows<'_> {
     fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) -> Result<(), KvError> {
         match event {
             FileEvent::Created(Created { parent, name, node, meta, pending }) => {
-                // One that becomes a root may have been watched before, below another.
-                if matches!((name, &meta.node_type), (EdgeName::Entry(_), NodeType::Directory)) {
-                    self.begins_empty(*node)?;
+                if meta.node_type == NodeType::Directory {
+                    self.begins(*node, name)?;
                 }
                 self.leads(*parent, name.as_bytes(), *node, &to_cbor(&(meta, pending)));
             }
@@ -282,12 +290,21 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// A directory that is created was not known to the agent, and neither was any entry of it. Those that are
-    /// recorded are of an earlier life of its node: it lost its last name to another one, and the agent ended
-    /// before it could tell what became of it.
-    fn begins_empty(&mut self, dir: NodeId) -> Result<(), KvError> {
-        for (name, node) in self.index.children(self.machine, dir, self.stamp.0, None, usize::MAX)? {
-            self.edge(dir, name.as_bytes(), EdgeRow::Left(node));
+    /// A directory that is created begins empty: the agent knew nothing of it, nor of any entry. Those that are
+    /// recorded are of an earlier life of its node, which lost its last name to another one before the agent ended,
+    /// or was a root that was not asked for any more.
+    fn begins(&mut self, dir: NodeId, name: &EdgeName) -> Result<(), KvError> {
+        let (machine, at) = (self.machine, self.stamp.0);
+        let begins = self.begun.insert((machine, dir));
+        let known = match name {
+            EdgeName::Entry(_) => false,
+            // A root within a root is declared when it and its entries are known.
+            EdgeName::Root(_) => !begins || self.index.path_of(machine, dir, at)?.is_some(),
+        };
+        if !known {
+            for (name, node) in self.index.children(machine, dir, at, None, usize::MAX)? {
+                self.edge(dir, name.as_bytes(), EdgeRow::Left(node));
+            }
         }
         Ok(())
     }

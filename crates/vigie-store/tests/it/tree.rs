@@ -87,6 +87,13 @@ fn a_directory_that_is_created_begins_empty() {
     // A root within a root is declared when it and its entries are known.
     let inner = facts.add(root("/srv/d/back/e", node(3))).commit(&running);
     assert_eq!(find(store, "/srv/d/back/e/kept", inner), Some(node(5)));
+    // One that was not asked for any more, and is again, holds what is told from then on.
+    let label = EdgeName::Root(path("/srv"));
+    let dropped = files::Removed { parent: NodeId::ROOTS, name: label, node: R };
+    facts.add(FileEvent::Removed(dropped)).commit(&running);
+    let again = facts.add(root("/srv", R)).add(file(R, "f", node(7))).add(root("/srv", R)).commit(&running);
+    assert_eq!(names_in(store, R, again), ["f"]);
+    assert_eq!(find(store, "/srv/d/back/e/kept", inner), Some(node(5)));
     running.stop();
 }
 

@@ -252,7 +252,14 @@ impl Engine {
                 return false;
             }
         };
-        let node = self.index.find(&id).unwrap_or_else(|| self.index.insert(id, Kind::Dir));
+        let node = match self.index.find(&id) {
+            Some(node) => {
+                // A root to which nothing led begins empty on the hub, and this one may have no name just now.
+                self.remove_below(node);
+                node
+            }
+            None => self.index.insert(id, Kind::Dir),
+        };
         for (parent, name) in self.index.names(node) {
             self.emit_removed(parent, &name, id);
             self.index.unlink(parent, &name);

@@ -581,6 +581,43 @@ fn a_root_that_is_not_asked_for_any_more_loses_its_label_only() {
 }
 
 #[test]
+fn a_root_that_is_asked_for_again_holds_what_is_there() {
+    let mut rig = Rig::new(
+        |fs| {
+            fs.mkdir_all(b"/other/sub").unwrap();
+            fs.write(b"/other/f", b"f").unwrap();
+            fs.write(b"/other/g", b"g").unwrap();
+            fs.write(b"/other/sub/h", b"h").unwrap();
+        },
+        |config| config.roots.push(path("/other")),
+    );
+    rig.settle();
+    let other = rig.config.roots.pop().unwrap();
+    rig.restart(|_| {});
+    rig.flush();
+    rig.config.roots.push(other);
+    rig.restart(|fs| {
+        fs.unlink(b"/other/f").unwrap();
+        fs.remove_all(b"/other/sub").unwrap();
+    });
+    rig.flush();
+    rig.replica.assert_same("/other", &rig.fs.snapshot(b"/other"), "asked for again");
+}
+
+#[test]
+fn a_directory_of_a_root_may_become_the_root() {
+    let mut rig = rig(|fs| {
+        fs.mkdir_all(b"/data/sub/deep").unwrap();
+        fs.write(b"/data/sub/deep/f", b"f").unwrap();
+        fs.write(b"/data/g", b"g").unwrap();
+    });
+    rig.fs.rename(b"/data", b"/old").unwrap();
+    rig.fs.rename(b"/old/sub", b"/data").unwrap();
+    rig.settle();
+    rig.assert_same("with another root");
+}
+
+#[test]
 fn a_full_outbox_holds_everything_up_and_loses_nothing() {
     let mut rig = rig(|_| {});
     let big = vec![b'v'; 60_000];

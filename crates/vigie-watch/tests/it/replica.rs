@@ -36,7 +36,8 @@ impl Replica {
         match &fact.event {
             FileEvent::Created(e) => {
                 assert!(e.parent == NodeId::ROOTS || self.nodes.contains_key(&e.parent), "{e:?}: no parent");
-                if e.meta.node_type == NodeType::Directory && e.parent != NodeId::ROOTS {
+                let known = e.parent == NodeId::ROOTS && self.is_below_a_root(e.node);
+                if e.meta.node_type == NodeType::Directory && !known {
                     self.edges.retain(|(parent, _), _| *parent != e.node);
                 }
                 let content = self.nodes.remove(&e.node).and_then(|n| n.content);
@@ -79,6 +80,12 @@ impl Replica {
             FileEvent::Error(e) => self.errors.push((e.path.clone(), e.act.as_str(), e.errno)),
             FileEvent::Superseded(_) => panic!("not written by this version"),
         }
+    }
+
+    fn is_below_a_root(&self, node: NodeId) -> bool {
+        let mut parents =
+            self.edges.iter().filter(|(_, child)| **child == node).map(|((parent, _), _)| *parent);
+        parents.any(|parent| parent == NodeId::ROOTS || self.is_below_a_root(parent))
     }
 
     pub(crate) fn tail(&self) -> String {
