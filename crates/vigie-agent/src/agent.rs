@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -248,6 +248,11 @@ impl Agent {
             state: None,
         };
         Ok((agent, running))
+    }
+
+    /// Whether the hub is there.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).state == "connected"
     }
 
     /// How it does.

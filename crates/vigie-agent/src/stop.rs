@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use vigie_model::{MachineId, Origin};
 
+/// How long a stop waits for a hub that is not connected: it may come back this moment.
+const AWAY_WAIT: Duration = Duration::from_secs(1);
+
 /// What a clean stop found.
 pub struct Stopped {
     /// The number to go on with.
@@ -40,6 +43,8 @@ impl Running {
     /// Stops: first everything seen so far is sent, as far as `deadline` allows. If all of it is durable, the
     /// next start goes on where this one ends: that is what it gives, and leaves in the state directory.
     pub async fn shutdown(mut self, deadline: Duration) -> Option<Stopped> {
+        // What could be sent to a hub that is away is little, and whoever stops an agent waits for it.
+        let deadline = if self.agent.is_connected() { deadline } else { deadline.min(AWAY_WAIT) };
         let until = Instant::now() + deadline;
         let drained = timeout_at(until, self.agent.flush()).await;
         let drained = matches!(drained, Ok(Ok(_)));

@@ -296,7 +296,8 @@ impl Hub {
                 accepted = listener.accept() => accepted,
             };
             let (tcp, remote) = match accepted {
-                Ok(accepted) => accepted,
+                // An IPv4 address that came to an IPv6 socket is shown as people write it.
+                Ok((tcp, remote)) => (tcp, SocketAddr::new(remote.ip().to_canonical(), remote.port())),
                 Err(why) => {
                     tracing::warn!("cannot accept a connection: {why}");
                     tokio::time::sleep(ACCEPT_AGAIN).await;

@@ -24,9 +24,9 @@ impl Context {
         Context { out: Output::new(global.json), hub_api: global.hub_api, agent_api: global.agent_api }
     }
 
-    /// Whether the user named the hub, so that no other place may be asked instead.
+    /// Whether the user named the hub and no agent, so that no other place may be asked instead.
     pub(crate) fn hub_is_named(&self) -> bool {
-        self.hub_api.is_some()
+        self.hub_api.is_some() && self.agent_api.is_none()
     }
 
     /// A client of the hub: the one that was named, else the one at the default socket.

@@ -1,7 +1,7 @@
 //! `T`: an instant as people type it.
 
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned, civil};
+use jiff::{Span, SpanRelativeTo, Timestamp, Zoned, civil};
 use vigie_model::{Instant, Seq, UnixNanos};
 
 /// Text that names no instant.
@@ -47,7 +47,8 @@ fn parse_at(text: &str, now: &Zoned) -> Result<Instant, BadInstant> {
 /// Reads a span of time that is waited for: `500ms`, `30s`, `1h 30min`. Days have 24 hours here.
 pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
     let bad = || format!("`{text}` is no span of time such as 500ms, 30s or 1h");
-    let span: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+    let span: Span = text.parse().map_err(|_| bad())?;
+    let span = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| bad())?;
     std::time::Duration::try_from(span).map_err(|_| bad())
 }
 
@@ -107,6 +108,7 @@ mod tests {
     #[test]
     fn spans_are_never_negative() {
         assert_eq!(span("1h 30min"), Ok(std::time::Duration::from_secs(5400)));
+        assert_eq!(span("1d"), Ok(std::time::Duration::from_secs(86_400)));
         assert_eq!(span("500ms"), Ok(std::time::Duration::from_millis(500)));
         for bad in ["", "30", "-30s", "30s ago", "soon"] {
             assert!(span(bad).is_err(), "{bad:?} was taken");

@@ -8,7 +8,7 @@ use crate::restoring::{reader, report};
 use crate::signals::EndSignals;
 use clap::Args;
 use serde_json::json;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use vigie_archive::{Action, Event, ExtractError, Options, TargetError, check_target, extract, survey};
 use vigie_model::Instant;
@@ -56,6 +56,15 @@ impl RestoreArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let query = context.tree_query(self.location, self.at).await?;
         if self.target == Path::new("-") {
+            if self.dry_run {
+                return Err(Failure::usage(
+                    "--dry-run tells what a directory would get, and - is no directory",
+                ));
+            }
+            if io::stdout().is_terminal() {
+                return Err(Failure::usage("a tar is not written to a terminal")
+                    .hint("redirect it, or pipe it into tar"));
+            }
             return to_stdout(context, &query).await;
         }
         check_target(&self.target, self.force || self.dry_run).map_err(|e| target_failure(&e))?;
