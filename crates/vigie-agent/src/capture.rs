@@ -24,6 +24,9 @@ pub(crate) const READS_WAITING: usize = 64;
 /// Live files up to about this size have a way of their own to the hub, past everything larger.
 pub(crate) const LIVE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Between two tries to begin a new incarnation: a root may be away for a while.
+const RESTART_AGAIN: Duration = Duration::from_secs(5);
+
 /// Makes an engine, at the start and when a new incarnation begins.
 pub type MakeEngine = Box<dyn FnMut() -> Result<Engine, StartError> + Send>;
 
@@ -148,13 +151,13 @@ impl Capture {
         self.read_snapshot();
         while !self.ways.stop.is_cancelled() {
             while let Ok(order) = self.ways.orders.try_recv() {
-                self.obey(order);
+                self.obey(order).await;
             }
             let (busy, wake_at) = if self.started { self.turn() } else { (false, None) };
             if busy {
                 tokio::task::yield_now().await;
             } else if let Some(order) = self.rest(wake_at).await {
-                self.obey(order);
+                self.obey(order).await;
             }
         }
         if self.started {
@@ -279,14 +282,14 @@ impl Capture {
         Barrier { facts: self.ways.facts_passed.load(Ordering::Relaxed), entry: self.ways.ledger.newest() }
     }
 
-    fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: Order) {
         match order {
             Order::Learn(edges) => edges.iter().for_each(|edge| self.engine.learn(edge)),
             Order::Start { cause, since } => {
                 self.engine.start(cause, since);
                 self.started = true;
             }
-            Order::Restart { generation } => self.restart(generation),
+            Order::Restart { generation } => self.restart(generation).await,
             Order::ReadsDone { outcomes, reply } => {
                 let stated = outcomes.into_iter().map(|(reading, outcome)| self.read_done(reading, outcome));
                 let _reader_gone = reply.send(stated.collect());
@@ -308,16 +311,26 @@ impl Capture {
         Some((fact.event.encode(fact.observed), self.ways.ledger.open(node)))
     }
 
-    fn restart(&mut self, generation: u64) {
+    async fn restart(&mut self, generation: u64) {
         self.generation = generation;
         let started = std::mem::take(&mut self.started);
         self.flushes.clear();
-        match (self.make)() {
-            Ok(engine) => self.engine = engine,
-            // The old engine goes on knowing what it knew: a root that is gone just now will be
-            // reported lost by the scan that follows.
-            Err(why) if started => tracing::error!("cannot begin a new incarnation from scratch: {why}"),
-            Err(_) => self.engine.unlearn(),
+        loop {
+            match (self.make)() {
+                Ok(engine) => self.engine = engine,
+                Err(_) if !started => self.engine.unlearn(),
+                // What the old engine knows must not be mixed with what the hub will tell.
+                Err(why) => {
+                    tracing::error!(
+                        "a new incarnation cannot begin, and nothing is watched until it can: {why}"
+                    );
+                    tokio::select! {
+                        () = tokio::time::sleep(RESTART_AGAIN) => continue,
+                        () = self.ways.stop.cancelled() => {}
+                    }
+                }
+            }
+            return;
         }
     }
 

@@ -63,6 +63,8 @@ pub(super) enum When {
     Quiet,
     /// At this time.
     At(Duration),
+    /// At this time, even if something was to be looked at before: the name is gone, and where it went is told next.
+    Hold(Duration),
 }
 
 /// A name that is due.
@@ -123,13 +125,14 @@ impl Dirty {
         let due = match when {
             When::Now => now,
             When::Quiet => now + WRITE_QUIET,
-            When::At(at) => at,
+            When::At(at) | When::Hold(at) => at,
         };
         if let Some(entry) = self.entries.get_mut(&spot) {
             entry.why = entry.why.with(why);
             let due = match when {
                 When::Quiet if entry.patient => due.min(entry.first + WRITE_LATEST),
                 When::Quiet => entry.place.0,
+                When::Hold(_) => due,
                 _ => due.min(entry.place.0),
             };
             entry.patient &= when == When::Quiet;

@@ -96,7 +96,7 @@ impl Engine {
                 self.moves.clear();
             }
             self.moves.insert(cookie, spot.clone());
-            self.mark_spot(spot, Why::NAME, When::At(self.now + MOVE_HOLD));
+            self.mark_spot(spot, Why::NAME, When::Hold(self.now + MOVE_HOLD));
         } else if mask.has(Mask::MOVED_TO) {
             self.mark_spot(spot, Why::NAME, When::Now);
             if let Some(from) = self.moves.remove(&cookie) {

@@ -58,6 +58,24 @@ fn renaming_a_directory_is_one_record() {
 }
 
 #[test]
+fn a_file_that_is_written_and_renamed_at_once_keeps_its_history() {
+    let mut rig = rig(|fs| fs.write(b"/data/f", b"old").unwrap());
+    rig.fs.append(b"/data/f", b" and new").unwrap();
+    rig.fs.rename(b"/data/f", b"/data/g").unwrap();
+    rig.flush();
+    assert_eq!(log(&mut rig), ["renamed /data/f /data/g", "content /data/g"]);
+    rig.fs.append(b"/data/g", b" again").unwrap();
+    rig.fs.rename(b"/data/g", b"/data/h").unwrap();
+    rig.fs.write(b"/data/g", b"another").unwrap();
+    rig.pass(100);
+    assert_eq!(
+        log(&mut rig),
+        ["renamed /data/g /data/h", "created /data/g", "content /data/h", "content /data/g"]
+    );
+    rig.assert_same("after both");
+}
+
+#[test]
 fn a_file_replaced_by_rename_needs_no_record_of_its_own() {
     let mut rig = rig(|fs| fs.write(b"/data/f", b"old").unwrap());
     rig.fs.write(b"/data/f.new", b"new").unwrap();
