@@ -2,12 +2,13 @@
 
 use crate::budget::Budget;
 use crate::capture::{BATCHES_WAITING, Capture, MakeEngine, READS_WAITING, Saved, Ways};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Haste};
 use crate::dial::Dial;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 use crate::link::{Known, LinkSide, Shared, SharedInner, Written, random_bytes, random_u64};
 use crate::numbers::Numbers;
+use crate::packers::Packers;
 use crate::readers::FileReader;
 use crate::session::Sources;
 use crate::state::{CleanStop, Left, State, StateError};
@@ -176,12 +177,14 @@ impl Agent {
             clean_stop.zip(snapshot).map(|(stop, input)| saved(machine, stop, input)).unzip();
         let capture = Capture::new(make, engine, Arc::clone(&clock), ways, saved);
         let (stopped, capture_stopped) = oneshot::channel();
-        cpu.drive("vigie-capture", capture.run(stopped)).map_err(AgentError::Thread)?;
+        cpu.drive("vigie-capture", Haste::Usual, capture.run(stopped)).map_err(AgentError::Thread)?;
 
         let reader = Arc::new(vigie_watch::Reader::new(machine, files, Arc::clone(&clock)));
         let budgets = [Budget::new(LIVE_BYTES, cpu), Budget::new(BULK_BYTES, cpu)];
         let mut parcels_out = Vec::new();
-        for (way, readings, count) in [(0, live_reads, 1), (1, bulk_reads, BULK_READERS)] {
+        for (way, readings, haste, count) in
+            [(0, live_reads, Haste::Usual, 1), (1, bulk_reads, Haste::Patient, BULK_READERS)]
+        {
             let readings = Arc::new(tokio::sync::Mutex::new(readings));
             let (parcels, out) = mpsc::unbounded_channel();
             parcels_out.push(out);
@@ -193,7 +196,7 @@ impl Agent {
                     budget: budgets[way].clone(),
                     orders: orders.downgrade(),
                 };
-                cpu.drive("vigie-reader", file_reader.run()).map_err(AgentError::Thread)?;
+                cpu.drive("vigie-reader", haste, file_reader.run()).map_err(AgentError::Thread)?;
             }
         }
         let (bulk, live) = (parcels_out.remove(1), parcels_out.remove(0));
@@ -220,7 +223,7 @@ impl Agent {
             facts,
             live,
             bulk,
-            lanes: Lanes::new(cpu),
+            lanes: Lanes::new(Packers::start(cpu).map_err(AgentError::Thread)?),
             numbers,
             first: VecDeque::new(),
             held: Vec::new(),

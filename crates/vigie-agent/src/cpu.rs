@@ -1,7 +1,7 @@
-//! Where compression happens, and where readers run: on threads, or, in a simulation, right here.
+//! Where readers, the capture and compression run: on threads of their own, or, in a simulation, right here.
 
-use futures_util::future::BoxFuture;
 use std::future::Future;
+use std::io;
 
 /// Where work that keeps a core or a disk busy is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,54 +12,48 @@ pub enum Cpu {
     Inline,
 }
 
-/// Threads that compress at once: with more, an agent would be no quiet guest on a large machine.
-const WIDTH_MAX: usize = 4;
+/// How a thread stands to the others of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// Like any other.
+    Usual,
+    /// Behind those that have something to do at once: see [`PATIENT_NICE`].
+    Patient,
+}
+
+/// Niceness (setpriority(2)) of patient threads: a tenth of what others get while a core is wanted by both, all of it
+/// otherwise.
+const PATIENT_NICE: i32 = 10;
 
 impl Cpu {
-    /// How many pieces of work make sense at once: to be asked once, because the answer takes some system
-    /// calls. Each thread that compresses keeps about 1 MiB.
-    pub(crate) fn width(self) -> usize {
-        match self {
-            Cpu::Inline => 1,
-            Cpu::Threads => {
-                std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WIDTH_MAX))
-            }
-        }
-    }
-
-    /// Does a piece of work.
-    pub(crate) fn run<T: Send + 'static>(
-        self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> BoxFuture<'static, Option<T>> {
-        match self {
-            Cpu::Inline => {
-                let done = work();
-                Box::pin(async move { Some(done) })
-            }
-            // An error is a panic, which has already been reported: the reading it was for is given up.
-            Cpu::Threads => {
-                let away = tokio::task::spawn_blocking(work);
-                Box::pin(async move { away.await.ok() })
-            }
-        }
-    }
-
     /// Runs a loop that may block until it ends: on a thread of this name, or as a task.
     pub(crate) fn drive(
         self,
         name: &str,
+        haste: Haste,
         work: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         match self {
             Cpu::Inline => {
                 tokio::spawn(work);
+                Ok(())
             }
             Cpu::Threads => {
                 let runtime = tokio::runtime::Handle::current();
-                std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work))?;
+                spawn(name, haste, move || runtime.block_on(work))
             }
         }
-        Ok(())
     }
+}
+
+/// Starts a thread that nobody joins.
+pub(crate) fn spawn(name: &str, haste: Haste, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let run = move || {
+        if haste == Haste::Patient {
+            // On Linux this is about the calling thread alone. Where it is forbidden, it is no worse than before.
+            let _forbidden = rustix::process::setpriority_process(None, PATIENT_NICE);
+        }
+        work();
+    };
+    std::thread::Builder::new().name(name.into()).spawn(run).map(|_not_joined| ())
 }

@@ -4,7 +4,7 @@
 //! has just made never waits behind a first transfer or a large file. Within a lane order is kept, because a
 //! list goes behind what it names and a record behind its blocks.
 
-use crate::cpu::Cpu;
+use crate::packers::Packers;
 use crate::parcel::{Commit, Parcel, RawBlock, ReadingId};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -15,7 +15,7 @@ use vigie_store::compress;
 use vigie_wire::frame::{BlockHead, Need, Offer};
 
 /// Blocks of at most this size in the live lane are sent without asking: the answer would take longer than
-/// the block.
+/// the block. So much is also packed on the spot: the way to another thread and back would take longer, too.
 const UNASKED_BYTES_MAX: usize = 16 * 1024;
 /// Blocks in one offer, about.
 const OFFER_BLOCKS_AIM: usize = 512;
@@ -85,13 +85,11 @@ type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
 
 /// See the module.
 pub(crate) struct Lanes {
-    cpu: Cpu,
-    /// Pieces of packing work under way at once.
-    width: usize,
+    packers: Packers,
     live: Lane,
     bulk: Lane,
     packing: FuturesUnordered<BoxFuture<'static, Option<Packed>>>,
-    /// Work that waits for a thread.
+    /// Work that waits for a thread; that of the live lane goes before all other.
     to_pack: VecDeque<Load>,
     offers: VecDeque<(u64, Vec<(Address, usize)>)>,
     next_offer_id: u64,
@@ -102,10 +100,9 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(cpu: Cpu) -> Self {
+    pub(crate) fn new(packers: Packers) -> Self {
         Lanes {
-            cpu,
-            width: cpu.width(),
+            packers,
             live: Lane::default(),
             bulk: Lane::default(),
             packing: FuturesUnordered::new(),
@@ -210,8 +207,22 @@ impl Lanes {
 
     /// Sends parcels to be packed: the blocks that are wanted (all, without an answer) and the list.
     fn pack(&mut self, parcels: Vec<(Address, Option<Vec<bool>>)>) {
-        let mut load = Load::new();
-        let mut bytes = 0;
+        let (live, bulk): (Vec<_>, Vec<_>) = parcels.into_iter().partition(|((way, _), _)| *way == Way::Live);
+        let (live, live_bytes) = self.loads(live);
+        if live_bytes <= UNASKED_BYTES_MAX {
+            live.into_iter().for_each(|load| self.note_packed(pack_load(load)));
+        } else {
+            live.into_iter().rev().for_each(|load| self.to_pack.push_front(load));
+        }
+        let (bulk, _) = self.loads(bulk);
+        self.to_pack.extend(bulk);
+        self.start_packing();
+    }
+
+    /// Takes the blocks that are wanted out of these parcels, cut into pieces of work; and their raw bytes, all told.
+    fn loads(&mut self, parcels: Vec<(Address, Option<Vec<bool>>)>) -> (Vec<Load>, usize) {
+        let (mut loads, mut load) = (Vec::new(), Load::new());
+        let (mut all_bytes, mut bytes) = (0, 0);
         for ((way, number), wanted) in parcels {
             let lane = self.lane(way);
             let Some(at) = lane.position(number) else { continue };
@@ -228,20 +239,29 @@ impl Lanes {
             bytes += blocks.iter().map(|block| block.raw.len()).sum::<usize>();
             load.push(((way, number), blocks));
             if bytes >= PACK_BYTES_AIM {
-                self.to_pack.push_back(std::mem::take(&mut load));
-                bytes = 0;
+                loads.push(std::mem::take(&mut load));
+                all_bytes += std::mem::take(&mut bytes);
             }
         }
         if !load.is_empty() {
-            self.to_pack.push_back(load);
+            loads.push(load);
         }
-        self.start_packing();
+        (loads, all_bytes + bytes)
     }
 
     fn start_packing(&mut self) {
-        while self.packing.len() < self.width {
+        while self.packing.len() < self.packers.width() {
             let Some(load) = self.to_pack.pop_front() else { return };
-            self.packing.push(self.cpu.run(move || pack_load(load)));
+            self.packing.push(self.packers.run(move || pack_load(load)));
+        }
+    }
+
+    fn note_packed(&mut self, packed: Packed) {
+        for ((way, number), blocks) in packed {
+            let lane = self.lane(way);
+            if let Some(at) = lane.position(number) {
+                lane.parcels[at].stage = Stage::Packed(blocks);
+            }
         }
     }
 
@@ -252,17 +272,9 @@ impl Lanes {
             Some(done) => done,
         };
         self.start_packing();
-        match done {
-            // The work panicked; its parcels stay where they are until the link breaks and they are given up.
-            None => {}
-            Some(packed) => {
-                for ((way, number), blocks) in packed {
-                    let lane = self.lane(way);
-                    if let Some(at) = lane.position(number) {
-                        lane.parcels[at].stage = Stage::Packed(blocks);
-                    }
-                }
-            }
+        // Where the work panicked, its parcels stay as they are until the link breaks and they are given up.
+        if let Some(packed) = done {
+            self.note_packed(packed);
         }
     }
 
@@ -376,6 +388,7 @@ fn pack_block(block: RawBlock) -> PackedBlock {
 mod tests {
     use super::*;
     use crate::budget::Budget;
+    use crate::cpu::Cpu;
     use crate::ledger::Ledger;
     use vigie_model::{AgentRecord, NodeId, Stream, UnixNanos};
 
@@ -405,6 +418,10 @@ mod tests {
         }
     }
 
+    fn lanes() -> Lanes {
+        Lanes::new(Packers::start(Cpu::Inline).unwrap())
+    }
+
     /// Everything that can be written now, in order: digests of blocks, or the node of a record.
     async fn written(lanes: &mut Lanes) -> Vec<String> {
         while !lanes.packing.is_empty() {
@@ -428,7 +445,7 @@ mod tests {
 
     #[tokio::test]
     async fn small_live_changes_are_sent_unasked_and_overtake_all_else() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         lanes.push(Way::Bulk, parcel(1, None, &[b"scan"], Some(1)));
         lanes.push(Way::Live, parcel(2, None, &[b"edit"], Some(2)));
         let offer = lanes.next_offer().unwrap();
@@ -440,7 +457,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_hub_has_is_not_sent() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         lanes.push(Way::Bulk, parcel(1, None, &[b"known"], Some(1)));
         lanes.push(Way::Bulk, parcel(2, None, &[b"new"], Some(2)));
         let offer = lanes.next_offer().unwrap();
@@ -450,7 +467,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_that_is_lacking_has_its_chunks_offered_and_goes_behind_them() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         lanes.push(Way::Bulk, parcel(1, Some(b"old list"), &[b"a", b"b"], None));
         lanes.push(Way::Bulk, parcel(1, Some(b"new list"), &[b"c", b"d"], None));
         lanes.push(Way::Bulk, parcel(1, None, &[], Some(1)));
@@ -467,7 +484,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_fit_no_offer_are_refused() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         assert!(lanes.answer(&Need::new(1, [true])).is_err());
         lanes.push(Way::Bulk, parcel(1, None, &[b"x"], Some(1)));
         let offer = lanes.next_offer().unwrap();
@@ -479,7 +496,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_link_loses_no_content() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         // Half-written, its record still to come; packed and not written; not even offered.
         lanes.push(Way::Bulk, parcel(1, Some(b"list"), &[b"chunk"], None));
         lanes.push(Way::Bulk, parcel(2, None, &[b"packed"], Some(2)));
@@ -504,7 +521,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_incarnation_begins_with_empty_lanes() {
-        let mut lanes = Lanes::new(Cpu::Inline);
+        let mut lanes = lanes();
         lanes.push(Way::Live, parcel(1, None, &[b"a"], Some(1)));
         lanes.push(Way::Bulk, parcel(2, None, &[b"b"], Some(2)));
         assert_eq!(lanes.clear().len(), 2);

@@ -10,7 +10,7 @@
 //! [`dial`] ways to the hub ·
 //! `capture` the owner of the engine ·
 //! `readers` files into parcels · `parcel` what these are · `budget` how many at once ·
-//! `lanes` parcels on their way out · `numbers` the numbers of records · `ledger` what a flush waits for ·
+//! `lanes` parcels on their way out · `packers` compression · `window` how much at once · `numbers` the numbers of records · `ledger` what a flush waits for ·
 //! `session` one connection · `link` one connection after the other · `serve` what the hub may ask ·
 //! [`cpu`] threads or none.
 
@@ -23,12 +23,14 @@ mod lanes;
 mod ledger;
 mod link;
 mod numbers;
+mod packers;
 mod parcel;
 mod readers;
 mod serve;
 mod session;
 pub mod state;
 pub mod stop;
+mod window;
 
 pub use agent::{Agent, AgentError, Config, Parts, Running};
 pub use capture::MakeEngine;

@@ -6,6 +6,7 @@ use crate::dial::Dial;
 use crate::ledger::Ledger;
 use crate::numbers::{Numbers, Resume};
 use crate::session::{Ended, Session, Sources};
+use crate::window::Window;
 use bytes::Bytes;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -251,6 +252,7 @@ impl LinkSide {
             calls,
             block_credit: welcome.block_credit,
             record_credit: welcome.record_credit,
+            window: Window::new(),
             block: None,
             contents: Vec::new(),
             pulse: Keepalive::new(self.shared.clock.monotonic()),

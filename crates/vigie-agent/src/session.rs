@@ -10,6 +10,7 @@ use crate::link::Shared;
 use crate::numbers::{Numbers, Sent};
 use crate::parcel::{Commit, Parcel};
 use crate::serve;
+use crate::window::Window;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -73,6 +74,7 @@ pub(crate) struct Session<'a> {
     pub(crate) calls: Calls,
     pub(crate) block_credit: u64,
     pub(crate) record_credit: u64,
+    pub(crate) window: Window,
     /// The block that is being written, frame by frame.
     pub(crate) block: Option<Box<dyn Iterator<Item = Frame> + Send>>,
     /// Contents whose blocks are written, and whose records travel together.
@@ -219,13 +221,14 @@ impl Session<'_> {
     fn write_next(&mut self, way: Way) -> Result<bool, Ended> {
         let Some(cost) = self.from.lanes.next_cost(way) else { return Ok(false) };
         // More than the whole credit is never asked: a block is far smaller.
-        if cost > self.block_credit {
+        if cost > self.block_credit || way == Way::Bulk && cost > 0 && !self.window.has_room(cost) {
             return Ok(false);
         }
         match self.from.lanes.next(way) {
             None => Ok(false),
             Some(Outgoing::Block(block)) => {
                 self.block_credit -= cost;
+                self.window.wrote(cost, self.shared.clock.monotonic());
                 let frames = block_frames(block.head, block.stored)
                     .map_err(|e| Ended::Violation(format!("this agent made a block too large: {e}")))?;
                 self.block = Some(Box::new(frames));
@@ -352,6 +355,7 @@ impl Session<'_> {
             }
             Frame::Credit { blocks, records } => {
                 self.block_credit = self.block_credit.saturating_add(blocks);
+                self.window.became_durable(blocks, self.shared.clock.monotonic());
                 self.record_credit = self.record_credit.saturating_add(records);
                 Ok(())
             }

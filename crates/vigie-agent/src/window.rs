@@ -1,0 +1,200 @@
+//! How much of the bulk lane may be on its way to the hub's disk.
+//!
+//! What is under way cannot be overtaken: a live change that is written now becomes durable after all of it. The
+//! hub's credit bounds it for the fastest of links; here it is held as small as the link and the hub's disk at the
+//! moment allow, by the rule of LEDBAT (RFC 6817): the time that a block needs when nothing queues before it is the
+//! least that was seen lately, and what it needs beyond that is queueing. Too much of it, and the window shrinks;
+//! little, and it grows.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Bytes that the window never goes below: a few small blocks. At 1 Mbit/s they take a quarter of a second.
+const SIZE_MIN: u64 = 32 * 1024;
+/// Bytes that a session begins with.
+const SIZE_FIRST: u64 = 256 * 1024;
+/// Queueing that is fine: much less than what people notice, enough for the hub to find the next batch when one is
+/// durable.
+const QUEUEING_AIM: Duration = Duration::from_millis(15);
+/// How long the least time counts: links and disks change.
+const LEAST_FOR: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Window {
+    size: u64,
+    /// Stored bytes of blocks written, all told, in either lane.
+    written: u64,
+    /// Of these, durable.
+    durable: u64,
+    /// Where a block ended in `written`, and when it was written.
+    marks: VecDeque<(u64, Duration)>,
+    /// The least time from writing to durable of this span and of the one before, and when this one began.
+    least: [Option<Duration>; 2],
+    span_began: Duration,
+    /// The window shrinks once for all that was written before this point: it shows the effect only behind it.
+    shrunk_at: u64,
+    /// It was what held a block back, so that a larger one would be used.
+    is_limit: bool,
+}
+
+impl Window {
+    pub(crate) fn new() -> Self {
+        Window {
+            size: SIZE_FIRST,
+            written: 0,
+            durable: 0,
+            marks: VecDeque::new(),
+            least: [None; 2],
+            span_began: Duration::ZERO,
+            shrunk_at: 0,
+            is_limit: false,
+        }
+    }
+
+    /// Whether a bulk block of so many bytes may be written now. One always may when nothing is under way.
+    pub(crate) fn has_room(&mut self, bytes: u64) -> bool {
+        let under_way = self.written - self.durable;
+        let has_room = under_way == 0 || under_way + bytes <= self.size;
+        self.is_limit |= !has_room;
+        has_room
+    }
+
+    /// A block was written, whatever its lane.
+    pub(crate) fn wrote(&mut self, bytes: u64, now: Duration) {
+        self.written += bytes;
+        self.marks.push_back((self.written, now));
+    }
+
+    /// So many bytes of what was written, in its order, have become durable.
+    pub(crate) fn became_durable(&mut self, bytes: u64, now: Duration) {
+        self.durable = self.durable.saturating_add(bytes).min(self.written);
+        let mut last = None;
+        while let Some((end, at)) = self.marks.front().copied().filter(|(end, _)| *end <= self.durable) {
+            self.marks.pop_front();
+            last = Some((end, now.saturating_sub(at)));
+        }
+        if let Some((end, took)) = last {
+            let queueing = took.saturating_sub(self.least(took, now));
+            self.adapt(end, bytes, queueing);
+        }
+    }
+
+    /// Takes a time into account; gives the least one lately.
+    fn least(&mut self, took: Duration, now: Duration) -> Duration {
+        if now.saturating_sub(self.span_began) > LEAST_FOR {
+            self.least = [None, self.least[0]];
+            self.span_began = now;
+        }
+        let least = self.least[0].map_or(took, |least| least.min(took));
+        self.least[0] = Some(least);
+        self.least[1].map_or(least, |before| before.min(least))
+    }
+
+    fn adapt(&mut self, end: u64, bytes: u64, queueing: Duration) {
+        if queueing > QUEUEING_AIM {
+            if end > self.shrunk_at {
+                // A link that has become slow is met at once; one that is merely full, without losing its speed.
+                let kept = if queueing > 2 * QUEUEING_AIM { self.size / 2 } else { self.size / 4 * 3 };
+                self.size = kept.max(SIZE_MIN);
+                self.shrunk_at = self.written;
+            }
+        } else if self.is_limit {
+            // By what came through while nothing queued: twice as much within one round, less as it fills up.
+            let left = (QUEUEING_AIM - queueing).as_micros() as u64;
+            self.size = self.size.saturating_add(bytes * left / QUEUEING_AIM.as_micros() as u64);
+        }
+        self.is_limit = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: u64 = 10_000;
+
+    /// A hub at the end of a link.
+    struct Line {
+        window: Window,
+        /// Bytes a second that the link carries, and the time it needs besides.
+        rate: u64,
+        base: Duration,
+        now: Duration,
+        free_at: Duration,
+        /// When blocks become durable, and when they were written.
+        under_way: VecDeque<(Duration, Duration)>,
+    }
+
+    impl Line {
+        fn new(rate: u64, base: Duration) -> Self {
+            let (now, under_way) = (Duration::ZERO, VecDeque::new());
+            Line { window: Window::new(), rate, base, now, free_at: now, under_way }
+        }
+
+        /// Sends as much as the window lets it for so long. Gives the bytes that arrived in the second half, and the
+        /// longest time that one took there.
+        fn send(&mut self, time: Duration) -> (u64, Duration) {
+            let (half, end) = (self.now + time / 2, self.now + time);
+            let (mut arrived, mut longest) = (0, Duration::ZERO);
+            while self.now < end {
+                while self.window.has_room(BLOCK) {
+                    self.window.wrote(BLOCK, self.now);
+                    let takes = Duration::from_nanos(BLOCK * 1_000_000_000 / self.rate);
+                    self.free_at = self.free_at.max(self.now) + takes;
+                    self.under_way.push_back((self.free_at + self.base, self.now));
+                }
+                let (at, written) = self.under_way.pop_front().unwrap();
+                self.now = at;
+                self.window.became_durable(BLOCK, at);
+                if at > half {
+                    arrived += BLOCK;
+                    longest = longest.max(at - written);
+                }
+            }
+            (arrived, longest)
+        }
+    }
+
+    #[test]
+    fn any_link_is_filled_and_little_queues_before_it() {
+        for (rate, base_ms) in [(125_000, 40), (1_000_000, 5), (60_000_000, 4), (125_000_000, 30)] {
+            let base = Duration::from_millis(base_ms);
+            let (arrived, longest) = Line::new(rate, base).send(Duration::from_secs(20));
+            let possible = rate * 10;
+            assert!(arrived * 10 > possible * 8, "{arrived} of {possible} bytes at {rate} bytes/s, {base:?}");
+            let block = Duration::from_nanos(4 * BLOCK * 1_000_000_000 / rate);
+            let most = base + 3 * QUEUEING_AIM + block;
+            assert!(longest < most, "{longest:?} at {rate} bytes/s behind {base:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_becomes_slow_is_noticed() {
+        let mut line = Line::new(60_000_000, Duration::from_millis(5));
+        let time = Duration::from_secs(10);
+        line.send(time);
+        line.rate = 1_000_000;
+        let (_, longest) = line.send(time);
+        assert!(longest < Duration::from_millis(90), "{longest:?}");
+    }
+
+    #[test]
+    fn a_block_larger_than_the_window_goes_alone() {
+        let mut window = Window::new();
+        assert!(window.has_room(10 * SIZE_FIRST));
+        window.wrote(10 * SIZE_FIRST, Duration::ZERO);
+        assert!(!window.has_room(1));
+        window.became_durable(10 * SIZE_FIRST, Duration::from_millis(1));
+        assert!(window.has_room(10 * SIZE_FIRST));
+    }
+
+    #[test]
+    fn a_hub_that_gives_back_more_than_it_got_is_not_believed() {
+        let mut window = Window::new();
+        window.wrote(10, Duration::ZERO);
+        window.became_durable(u64::MAX, Duration::ZERO);
+        window.wrote(SIZE_FIRST, Duration::ZERO);
+        assert!(!window.has_room(1));
+    }
+}
