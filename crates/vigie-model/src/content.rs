@@ -12,7 +12,7 @@
 //! Level 0 names data blocks, level k names lists of level k-1.
 
 use crate::ids::{Digest, DigestKind};
-use crate::limits::{LIST_ENTRIES, LIST_LEVELS_MAX};
+use crate::limits::{LIST_ENTRIES, LIST_ENTRIES_MAX, LIST_LEVELS_MAX};
 use crate::meta::FileTime;
 use minicbor::{Decode, Encode};
 
@@ -141,7 +141,7 @@ impl BlockList {
             return Err(ListError::Version(version));
         }
         let count = usize::from(u16::from_le_bytes([low, high]));
-        if level >= LIST_LEVELS_MAX || count > LIST_ENTRIES.2 {
+        if level >= LIST_LEVELS_MAX || count > LIST_ENTRIES_MAX {
             return Err(ListError::Limits { level, count });
         }
         if count == 0 || body.len() != count * LIST_ENTRY {

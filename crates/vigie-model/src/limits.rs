@@ -13,15 +13,19 @@ pub const MACHINE_NAME_BYTES_MAX: usize = 64;
 /// cost more in names than it saves in content.
 pub const WHOLE_BLOCK_BYTES_MAX: usize = 256 * 1024;
 
-/// Content-defined chunks of larger files: smallest, aimed at, largest (bytes).
-pub const CHUNK_BYTES: (usize, usize, usize) = (16 * 1024, 64 * 1024, 128 * 1024);
+/// Content-defined chunks of larger files: smallest, aimed at, largest (bytes). Larger ones compress better and cost
+/// less in names; smaller ones make a small change cheaper to send.
+pub const CHUNK_BYTES: (usize, usize, usize) = (32 * 1024, 128 * 1024, 256 * 1024);
 
 /// Largest raw block of any kind: a whole small file. Lists stay far below.
 pub const BLOCK_BYTES_MAX: usize = WHOLE_BLOCK_BYTES_MAX;
 
-/// Entries of one list block: smallest, aimed at, largest. At 64 KiB a chunk a list block stands for
+/// Entries of one list block: smallest, aimed at, largest. At 128 KiB a chunk a list block stands for
 /// about 2 MiB, which an agent can hold in memory while it asks which chunks are needed.
-pub const LIST_ENTRIES: (usize, usize, usize) = (8, 32, 128);
+pub const LIST_ENTRIES: (usize, usize, usize) = (8, 16, 64);
+
+/// Entries of the largest list that is read: room for another choice of [`LIST_ENTRIES`].
+pub const LIST_ENTRIES_MAX: usize = 128;
 
 /// Levels of lists above the data: 8 entries at the least a level, so 17 levels name 2^64 bytes.
 pub const LIST_LEVELS_MAX: u8 = 17;

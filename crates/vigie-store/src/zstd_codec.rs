@@ -5,10 +5,14 @@ use std::cell::RefCell;
 use std::io;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::compress_bound;
+use zstd::zstd_safe::{CParameter, compress_bound};
 
 /// Level of compression, of blocks and of journal bodies; see "Compression" in `docs/format.md`.
 const LEVEL: i32 = 3;
+
+/// Shortest match that is looked for; the level's own choice is 5. Costs some hundredths of the time and saves a
+/// hundredth of the room, twice that with programs.
+const MATCH_BYTES_MIN: u32 = 4;
 
 /// Longest output buffer that is kept for the next block: enough for every honest block.
 const KEPT_BYTES_MAX: usize = BLOCK_BYTES_MAX + BLOCK_BYTES_MAX / 128;
@@ -23,7 +27,7 @@ pub(crate) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
         let (mut compressor, mut buffer) = match kept.take() {
             Some(kept) => kept,
-            None => (Compressor::new(LEVEL).ok()?, Vec::new()),
+            None => (compressor().ok()?, Vec::new()),
         };
         buffer.clear();
         buffer.reserve(compress_bound(raw.len()));
@@ -35,6 +39,12 @@ pub(crate) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
         *kept = Some((compressor, buffer));
         packed
     })
+}
+
+fn compressor() -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(LEVEL)?;
+    compressor.set_parameter(CParameter::MinMatch(MATCH_BYTES_MIN))?;
+    Ok(compressor)
 }
 
 /// The content of one zstd frame, of at most `len_max` bytes.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{current, park_timeout};
 use std::time::{Duration, Instant};
+use vigie_model::limits::CHUNK_BYTES;
 use vigie_model::{BytePath, Clock, FileTime, GapCause, Metadata, NodeType, SystemClock, Xattr};
 use vigie_watch::fakes::SnapshotNode;
 use vigie_watch::{Config, Engine, Inotify, Piece, ReadEnd, ReadJob, Reader, RealFiles, RootState};
@@ -317,7 +318,7 @@ fn a_large_file_is_cut_where_its_content_says_and_a_sparse_one_is_quick() {
     };
     let (large, shifted, sparse) = (chunks("large"), chunks("shifted"), chunks("sparse"));
     assert_eq!(large.concat(), bytes);
-    assert!(large.iter().rev().skip(1).all(|c| (16_384..=131_072).contains(&c.len())));
+    assert!(large.iter().rev().skip(1).all(|c| (CHUNK_BYTES.0..=CHUNK_BYTES.2).contains(&c.len())));
     let new = shifted.iter().filter(|c| !large.contains(c)).count();
     assert!(new <= 3, "one byte in front changed {new} of {} chunks", shifted.len());
     assert_eq!(sparse.iter().map(Vec::len).sum::<usize>(), 100_000_003);
