@@ -362,26 +362,16 @@ impl Session<'_> {
             Frame::Need(need) => self.from.lanes.answer(&need).map_err(Ended::Violation),
             Frame::Ping { token } => self.queue(&Frame::Pong { token }),
             Frame::Pong { .. } | Frame::Notice(_) => Ok(()),
-            Frame::Request(request) => {
-                if let Some(call) = self.calls.on_request(request) {
+            Frame::Close(close) => Err(Ended::ByHub(close)),
+            other => {
+                let call = self.calls.take(other).map_err(|other| {
+                    Ended::Violation(format!("{} is not a frame for an agent", other.kind().name()))
+                })?;
+                if let Some(call) = call {
                     serve::spawn(self.shared.clone(), call);
                 }
                 Ok(())
             }
-            Frame::Reply(reply) => {
-                self.calls.on_reply(reply);
-                Ok(())
-            }
-            Frame::Cancel { id } => {
-                self.calls.on_cancel(id);
-                Ok(())
-            }
-            Frame::Grant { id, bytes } => {
-                self.calls.on_grant(id, bytes);
-                Ok(())
-            }
-            Frame::Close(close) => Err(Ended::ByHub(close)),
-            other => Err(Ended::Violation(format!("{} is not a frame for an agent", other.kind().name()))),
         }
     }
 }

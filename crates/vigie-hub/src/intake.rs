@@ -122,26 +122,16 @@ impl Intake {
                 Ok(())
             }
             Frame::Pong { .. } | Frame::Notice(_) => Ok(()),
-            Frame::Request(request) => {
-                if let Some(call) = self.calls.on_request(request) {
+            Frame::Close(close) => Err(Ended::ByPeer(Some(close))),
+            other => {
+                let call = self.calls.take(other).map_err(|other| {
+                    Ended::violation(format!("{} is not a frame for a hub", other.kind().name()))
+                })?;
+                if let Some(call) = call {
                     serve::spawn(self.hub.clone(), self.card.clone(), call);
                 }
                 Ok(())
             }
-            Frame::Reply(reply) => {
-                self.calls.on_reply(reply);
-                Ok(())
-            }
-            Frame::Cancel { id } => {
-                self.calls.on_cancel(id);
-                Ok(())
-            }
-            Frame::Grant { id, bytes } => {
-                self.calls.on_grant(id, bytes);
-                Ok(())
-            }
-            Frame::Close(close) => Err(Ended::ByPeer(Some(close))),
-            other => Err(Ended::violation(format!("{} is not a frame for a hub", other.kind().name()))),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Requests, replies and notices over one connection, both ways. The session's loop owns [`Calls`] and
-//! drives it: it feeds in what arrives and sends what [`Calls::next_frame`] gives. Tasks beside the loop
+//! drives it: it feeds in what arrives ([`Calls::take`]) and sends what [`Calls::next_frame`] gives. Tasks beside the loop
 //! ask through a [`Caller`] and answer through an [`IncomingCall`].
 //!
 //! Bounds: [`CALLS_MAX`] requests each way; a reply has at most [`REPLY_WINDOW_BYTES`] under way that
@@ -78,8 +78,23 @@ impl Calls {
         Caller::new(Arc::clone(&self.shared))
     }
 
+    /// Takes a frame that arrived, if it is of a call, and gives the request that is to be answered, if it is one.
+    ///
+    /// # Errors
+    /// The frame itself, when it is of no call.
+    pub fn take(&mut self, frame: Frame) -> Result<Option<IncomingCall>, Frame> {
+        match frame {
+            Frame::Request(request) => return Ok(self.on_request(request)),
+            Frame::Reply(reply) => self.on_reply(reply),
+            Frame::Cancel { id } => self.on_cancel(id),
+            Frame::Grant { id, bytes } => self.on_grant(id, bytes),
+            other => return Err(other),
+        }
+        Ok(None)
+    }
+
     /// Takes a request that arrived. `None`: it was refused, and the refusal is queued.
-    pub fn on_request(&mut self, request: Request) -> Option<IncomingCall> {
+    fn on_request(&mut self, request: Request) -> Option<IncomingCall> {
         let mut state = self.shared.lock();
         let id = request.id;
         let failure = if state.answering.contains_key(&id) {
@@ -100,7 +115,7 @@ impl Calls {
     }
 
     /// Takes a part of a reply that arrived. Parts of calls that are over are dropped.
-    pub fn on_reply(&mut self, reply: Reply) {
+    fn on_reply(&mut self, reply: Reply) {
         let mut state = self.shared.lock();
         let Some(asked) = state.asked.get_mut(&reply.id) else { return };
         let fits = asked.take_part(&reply);
@@ -118,14 +133,14 @@ impl Calls {
     }
 
     /// Takes a cancellation that arrived.
-    pub fn on_cancel(&mut self, id: u64) {
+    fn on_cancel(&mut self, id: u64) {
         if let Some(answering) = self.shared.lock().answering.get(&id) {
             answering.cancelled.cancel();
         }
     }
 
     /// Takes a grant that arrived: more of a reply may be sent.
-    pub fn on_grant(&mut self, id: u64, bytes: u64) {
+    fn on_grant(&mut self, id: u64, bytes: u64) {
         if let Some(answering) = self.shared.lock().answering.get_mut(&id) {
             answering.grant(bytes);
         }

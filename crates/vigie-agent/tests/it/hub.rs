@@ -61,14 +61,13 @@ async fn serve(link: Link, seen: &Mutex<Seen>) -> Result<(), vigie_wire::WireErr
                 seen.lock().unwrap().last = Some(LastRecord { incarnation: hello.incarnation, n, observed });
                 writer.queue(&Frame::Ack { n })?;
             }
-            Some(Frame::Request(request)) => {
-                let Some(call) = calls.on_request(request) else { continue };
+            Some(Frame::Close(_)) | None => return Ok(()),
+            Some(other) => {
+                let Ok(Some(call)) = calls.take(other) else { continue };
                 assert_eq!(call.capability(), TREE);
                 seen.lock().unwrap().trees += 1;
                 tokio::spawn(call.finish(Bytes::new()));
             }
-            Some(Frame::Close(_)) | None => return Ok(()),
-            Some(_) => {}
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use vigie_model::MachineId;
+use vigie_wire::frame::Request;
 use vigie_wire::limits::CALLS_MAX;
 use vigie_wire::{Caller, Calls, Cut, FailureCode, Frame, IncomingCall, Link, Peer, memory_pair};
 
@@ -23,14 +24,13 @@ where
         loop {
             tokio::select! {
                 frame = reader.next() => match frame {
-                    Ok(Some(Frame::Request(request))) => {
-                        if let Some(call) = calls.on_request(request) {
+                    Ok(Some(frame)) => match calls.take(frame) {
+                        Ok(Some(call)) => {
                             tokio::spawn(answer(call));
                         }
-                    }
-                    Ok(Some(Frame::Reply(reply))) => calls.on_reply(reply),
-                    Ok(Some(Frame::Cancel { id })) => calls.on_cancel(id),
-                    Ok(Some(Frame::Grant { id, bytes })) => calls.on_grant(id, bytes),
+                        Ok(None) => {}
+                        Err(other) => panic!("{other:?} came, and nobody sends that here"),
+                    },
                     _ => return,
                 },
                 frame = calls.next_frame() => {
@@ -145,6 +145,16 @@ async fn a_call_given_up_before_it_was_sent_leaves_nothing_behind() {
     assert_eq!(calls.under_way(), (0, 0));
 }
 
+#[test]
+fn a_frame_of_no_call_is_handed_back() {
+    let mut calls = Calls::new();
+    let frame = Frame::Ping { token: 7 };
+    assert_eq!(calls.take(frame.clone()).unwrap_err(), frame);
+    for of_a_call_that_is_over in [Frame::Cancel { id: 1 }, Frame::Grant { id: 1, bytes: 2 }] {
+        assert!(calls.take(of_a_call_that_is_over).unwrap().is_none());
+    }
+}
+
 #[tokio::test]
 async fn a_cut_link_fails_every_call() {
     let (a, _b, cut) = pair();
@@ -164,16 +174,14 @@ async fn too_many_calls_are_refused_on_both_sides() {
     assert!(a.request("echo", Bytes::new(), LONG).is_ok());
 
     let mut calls = Calls::new();
-    let request = |id| vigie_wire::frame::Request {
-        id,
-        capability: "x".into(),
-        deadline: LONG,
-        window: 4 << 20,
-        body: Bytes::new(),
+    let request = |id| {
+        let (capability, body) = ("x".into(), Bytes::new());
+        Frame::Request(Request { id, capability, deadline: LONG, window: 4 << 20, body })
     };
-    let taken: Vec<_> = (0..CALLS_MAX as u64).map(|id| calls.on_request(request(id)).unwrap()).collect();
-    assert!(calls.on_request(request(999)).is_none());
-    assert!(calls.on_request(request(0)).is_none(), "an id is under way twice");
+    let taken: Vec<_> =
+        (0..CALLS_MAX as u64).map(|id| calls.take(request(id)).unwrap().expect("it is let in")).collect();
+    assert!(calls.take(request(999)).unwrap().is_none());
+    assert!(calls.take(request(0)).unwrap().is_none(), "an id is under way twice");
     for code in [FailureCode::Busy, FailureCode::Malformed] {
         match calls.next_frame().await {
             Frame::Reply(reply) => assert_eq!(reply.result.unwrap_err().code, code),

@@ -1,7 +1,7 @@
 use crate::harness::{DAY, HOUR, Hub};
 use vigie_model::{Clock, MachineId};
 use vigie_wire::frame::RefuseCode;
-use vigie_wire::{AgentTls, Calls, EnrolError, Frame, Identity, Peer, RENEW, Token};
+use vigie_wire::{AgentTls, Calls, EnrolError, Identity, Peer, RENEW, Token};
 
 fn refusal(result: Result<Identity, EnrolError>) -> (RefuseCode, String) {
     match result {
@@ -131,10 +131,10 @@ async fn a_certificate_is_renewed_over_the_live_link() {
                 writer.send(&frame).await.unwrap();
                 writer.flush().await.unwrap();
             }
-            frame = reader.next() => match frame.unwrap().unwrap() {
-                Frame::Reply(reply) => calls.on_reply(reply),
-                other => panic!("{other:?}"),
-            },
+            frame = reader.next() => {
+                let request = calls.take(frame.unwrap().unwrap()).expect("it is of a call");
+                assert!(request.is_none(), "the hub asks nothing");
+            }
         }
     };
     let renewed = renewal.finish(&reply).unwrap();

@@ -171,8 +171,8 @@ async fn serve(link: Link, tls: &HubTls, invites: &Arc<Invites>, register: &Regi
         let answer = tokio::select! {
             frame = reader.next() => match frame {
                 Ok(Some(Frame::Ping { token })) => Frame::Pong { token },
-                Ok(Some(Frame::Request(request))) => {
-                    if let Some(call) = calls.on_request(request) {
+                Ok(Some(frame)) => match calls.take(frame) {
+                    Ok(Some(call)) => {
                         if call.capability() != vigie_wire::RENEW {
                             tokio::spawn(call.unknown());
                         } else {
@@ -181,10 +181,11 @@ async fn serve(link: Link, tls: &HubTls, invites: &Arc<Invites>, register: &Regi
                                 Err(failure) => drop(tokio::spawn(call.fail(failure))),
                             }
                         }
+                        continue;
                     }
-                    continue;
-                }
-                Ok(Some(other)) => other,
+                    Ok(None) => continue,
+                    Err(other) => other,
+                },
                 Ok(None) => {
                     let _ = writer.close().await;
                     return "well".into();
