@@ -147,12 +147,7 @@ impl LinkSide {
         let mut backoff = Backoff::new();
         let stop = self.stop.clone();
         loop {
-            let attempt = tokio::select! {
-                biased;
-                () = stop.cancelled() => Attempt::Stopped,
-                attempt = self.attempt(instance, &mut backoff) => attempt,
-            };
-            match attempt {
+            match self.attempt(instance, &mut backoff).await {
                 Attempt::Stopped | Attempt::Session(Ended::Stopped) => return self.sources,
                 Attempt::Again => continue,
                 Attempt::Session(ended) => {
@@ -171,10 +166,6 @@ impl LinkSide {
     }
 
     async fn attempt(&mut self, instance: InstanceId, backoff: &mut Backoff) -> Attempt {
-        let link = match self.dial.dial().await {
-            Ok(link) => link,
-            Err(why) => return Attempt::Failed { state: "connecting", why: why.to_string() },
-        };
         let hello = Hello {
             versions: Versions::OURS,
             features: Vec::new(),
@@ -183,8 +174,13 @@ impl LinkSide {
             software: concat!("vigie ", env!("CARGO_PKG_VERSION")).into(),
             boot: self.boot,
         };
-        let (reader, writer, welcome) = match greet(link, hello).await {
-            Ok(greeted) => greeted,
+        let met = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Attempt::Stopped,
+            met = meet(&*self.dial, hello) => met,
+        };
+        let (reader, writer, welcome) = match met {
+            Ok(met) => met,
             Err(failed) => return failed,
         };
         if !self.resume(&welcome) {
@@ -238,7 +234,13 @@ impl LinkSide {
 
     async fn session(&mut self, reader: FrameReader, writer: FrameWriter, welcome: &Welcome) -> Ended {
         let calls = Calls::new();
-        let _teaching = self.teach(calls.caller(), welcome).await;
+        let stop = self.stop.clone();
+        // From here on nothing but the session itself may end the session: a hub that was met is told why.
+        let _teaching = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            teaching = self.teach(calls.caller(), welcome) => teaching,
+        };
         let attending = Arc::clone(&self.dial);
         let caller = calls.caller();
         let _attending = AbortOnDropHandle::new(tokio::spawn(async move { attending.attend(caller).await }));
@@ -257,7 +259,7 @@ impl LinkSide {
             contents: Vec::new(),
             pulse: Keepalive::new(self.shared.clock.monotonic()),
             unflushed: false,
-            stop: self.stop.clone(),
+            stop,
         };
         session.run(reader).await
     }
@@ -295,6 +297,14 @@ impl LinkSide {
             return false;
         }
         known.usable.await == Ok(true)
+    }
+}
+
+/// Finds the hub, and is let in.
+async fn meet(dial: &dyn Dial, hello: Hello) -> Result<(FrameReader, FrameWriter, Welcome), Attempt> {
+    match dial.dial().await {
+        Ok(link) => greet(link, hello).await,
+        Err(why) => Err(Attempt::Failed { state: "connecting", why: why.to_string() }),
     }
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use vigie_model::{MachineId, Origin};
+use vigie_wire::limits::CLOSE_TIME_MAX;
 
 /// How long a stop waits for a hub that is not connected: it may come back this moment.
 const AWAY_WAIT: Duration = Duration::from_secs(1);
@@ -54,7 +55,9 @@ impl Running {
             false => None,
         };
         self.link_stop.cancel();
-        let sources = tokio::time::timeout(deadline, &mut self.link).await;
+        // Where all was said, only the goodbye is left; where not, nothing else is waited for.
+        let patience = if drained { deadline } else { CLOSE_TIME_MAX };
+        let sources = tokio::time::timeout(patience, &mut self.link).await;
         let (Ok(Ok(sources)), true) = (sources, drained) else {
             tracing::warn!("stopped before everything was sent: the next start compares anew");
             return None;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use vigie_agent::MemoryDial;
 use vigie_model::{MachineId, UnixNanos};
-use vigie_wire::frame::{LastRecord, Welcome};
+use vigie_wire::frame::{CloseCode, LastRecord, Welcome};
 use vigie_wire::{Calls, Frame, Link, MachineCard, TREE};
 
 pub(crate) const MACHINE: MachineId = MachineId([7; 16]);
@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub(crate) last: Option<LastRecord>,
     /// How often its tree was asked for.
     pub(crate) trees: u32,
+    /// What agents said last, session by session.
+    pub(crate) last_words: Vec<Option<CloseCode>>,
 }
 
 /// Begins one; it ends with the dial.
@@ -24,7 +26,7 @@ pub(crate) fn hub(last: Option<LastRecord>) -> (Arc<MemoryDial>, Arc<Mutex<Seen>
     let card =
         MachineCard { id: MACHINE, name: "m".into(), certificate: [0; 32], not_after: UnixNanos(i64::MAX) };
     let (dial, mut links) = MemoryDial::new(card, HUB);
-    let seen = Arc::new(Mutex::new(Seen { last, trees: 0 }));
+    let seen = Arc::new(Mutex::new(Seen { last, ..Seen::default() }));
     tokio::spawn({
         let seen = Arc::clone(&seen);
         async move {
@@ -61,7 +63,14 @@ async fn serve(link: Link, seen: &Mutex<Seen>) -> Result<(), vigie_wire::WireErr
                 seen.lock().unwrap().last = Some(LastRecord { incarnation: hello.incarnation, n, observed });
                 writer.queue(&Frame::Ack { n })?;
             }
-            Some(Frame::Close(_)) | None => return Ok(()),
+            Some(Frame::Close(close)) => {
+                seen.lock().unwrap().last_words.push(Some(close.code));
+                return Ok(());
+            }
+            None => {
+                seen.lock().unwrap().last_words.push(None);
+                return Ok(());
+            }
             Some(other) => {
                 let Ok(Some(call)) = calls.take(other) else { continue };
                 assert_eq!(call.capability(), TREE);

@@ -7,7 +7,7 @@ use vigie_agent::{Agent, CleanStop, Cpu, Dial, Parts, Running};
 use vigie_model::{BytePath, Clock, Incarnation, RecordNo, SystemClock, UnixNanos};
 use vigie_watch::fakes::FakeFs;
 use vigie_watch::{Config, Engine};
-use vigie_wire::frame::LastRecord;
+use vigie_wire::frame::{CloseCode, LastRecord};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -107,4 +107,22 @@ async fn a_snapshot_that_is_damaged_or_of_another_stop_is_not_used() {
     run(&fs, dial, Some((stop, snapshot[..snapshot.len() - 1].to_vec()))).await;
     assert_eq!(seen.lock().unwrap().trees, 3, "it is cut short");
     assert_eq!(last_of(&seen).incarnation, stop.incarnation, "the numbers go on all the same");
+}
+
+#[tokio::test]
+async fn a_hub_is_told_that_the_agent_stops() {
+    let fs = tree();
+    let (dial, seen) = hub(None);
+    run(&fs, dial, None).await;
+    let words = async {
+        loop {
+            let words = seen.lock().unwrap().last_words.clone();
+            if !words.is_empty() {
+                return words;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let words = tokio::time::timeout(WITHIN, words).await.expect("in time");
+    assert_eq!(words[0], Some(CloseCode::Shutdown));
 }
