@@ -5,8 +5,9 @@
 //! `sessions` who is connected · `session` one connection · `intake` what comes in and is checked ·
 //! [`cpu`] where blocks are verified · `flow` what becomes durable together ·
 //! `own` the hub's own records · `serve` what an agent may ask · `tree` what is recorded of a machine ·
-//! [`flush`] waiting for everything before now · [`status`] how everyone does.
+//! [`flush`] waiting for everything before now · `away` who is not heard of · [`status`] how everyone does.
 
+mod away;
 pub mod cpu;
 mod flow;
 pub mod flush;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
-use vigie_model::{Incarnation, RecordNo, Seq};
+use vigie_model::{Incarnation, RecordNo, Seq, UnixNanos};
 use vigie_store::{Health, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
 use vigie_wire::limits::{CLOSE_TIME_MAX, HANDSHAKE_TIME_MAX};
@@ -233,6 +233,8 @@ async fn live(
         Ended::ByUs(close) => Some(close.clone()),
         Ended::ByPeer(_) | Ended::Link(_) => None,
     };
+    let silence = i64::try_from(reader.silent_for().as_nanos()).unwrap_or(i64::MAX);
+    place.heard(UnixNanos(hub.clock().wall().0.saturating_sub(silence)));
     drop(place);
     drop(out);
     // An agent that no longer reads is not waited for.

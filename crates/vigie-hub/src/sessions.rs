@@ -14,11 +14,18 @@ use vigie_wire::frame::{FailureCode, InstanceId};
 /// How long a session that may be dead has to answer before another instance takes its place.
 const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 
-/// The live sessions. One small map behind one lock: it is held for look-ups, never across a wait.
+/// The live sessions. One small state behind one lock: it is held for look-ups, never across a wait.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
-    map: Arc<Mutex<HashMap<MachineId, Entry>>>,
+    state: Arc<Mutex<State>>,
     stopping: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: HashMap<MachineId, Entry>,
+    /// When machines were heard last whose sessions have ended: one entry for each that ever enrolled, at most.
+    heard: HashMap<MachineId, UnixNanos>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,9 +63,9 @@ pub(crate) struct Place {
 }
 
 impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<MachineId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that holds this lock can panic half-way through a change.
-        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the machine's place. The same instance replaces its older session at once; another one only
@@ -67,10 +74,10 @@ impl Sessions {
     pub(crate) async fn claim(&self, machine: MachineId, instance: InstanceId) -> Claim {
         loop {
             let older = {
-                let mut map = self.lock();
-                match map.get(&machine) {
+                let mut state = self.lock();
+                match state.live.get(&machine) {
                     Some(entry) => entry.clone(),
-                    None => return Claim::Granted(self.grant(&mut map, machine, instance)),
+                    None => return Claim::Granted(self.grant(&mut state, machine, instance)),
                 }
             };
             if older.instance != instance && older.is_alive().await {
@@ -82,16 +89,21 @@ impl Sessions {
         }
     }
 
-    fn grant(&self, map: &mut HashMap<MachineId, Entry>, machine: MachineId, instance: InstanceId) -> Place {
+    fn grant(&self, state: &mut State, machine: MachineId, instance: InstanceId) -> Place {
         let stop = self.stopping.child_token();
         let gone = CancellationToken::new();
-        map.insert(machine, Entry { instance, stop: stop.clone(), gone: gone.clone(), open: None });
+        state.live.insert(machine, Entry { instance, stop: stop.clone(), gone: gone.clone(), open: None });
         Place { sessions: self.clone(), machine, stop, gone }
     }
 
     /// The welcomed session of a machine.
     pub(crate) fn of(&self, machine: MachineId) -> Option<Open> {
-        self.lock().get(&machine).and_then(|entry| entry.open.clone())
+        self.lock().live.get(&machine).and_then(|entry| entry.open.clone())
+    }
+
+    /// When the last session of a machine heard it last; none when it had none since this hub started.
+    pub(crate) fn heard(&self, machine: MachineId) -> Option<UnixNanos> {
+        self.lock().heard.get(&machine).copied()
     }
 
     /// Ends all sessions; new ones end at once.
@@ -121,15 +133,20 @@ impl Place {
 
     /// Makes the session known to others.
     pub(crate) fn open(&self, open: Open) {
-        if let Some(entry) = self.sessions.lock().get_mut(&self.machine) {
+        if let Some(entry) = self.sessions.lock().live.get_mut(&self.machine) {
             entry.open = Some(open);
         }
+    }
+
+    /// Notes when the machine was heard last, before the place is given back.
+    pub(crate) fn heard(&self, at: UnixNanos) {
+        self.sessions.lock().heard.insert(self.machine, at);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sessions.lock().remove(&self.machine);
+        self.sessions.lock().live.remove(&self.machine);
         self.gone.cancel();
     }
 }

@@ -59,6 +59,8 @@ pub struct MachineStatus {
     pub address: Option<String>,
     /// Since when, in nanoseconds since 1970.
     pub connected_since_unix_ns: Option<i64>,
+    /// Since when nothing is heard of it, in nanoseconds since 1970 ([`Hub::away_since`]).
+    pub away_since_unix_ns: Option<i64>,
     /// Name and version of its agent.
     pub software: Option<String>,
     /// When its last durable record was observed, in nanoseconds since 1970.
@@ -124,6 +126,7 @@ impl Hub {
             }
         };
         let last = self.store().last_of(id).ok().flatten();
+        let away_since = self.away_since(id).ok().flatten();
         let gaps = self.store().gaps(id).unwrap_or_default();
         MachineStatus {
             name,
@@ -131,6 +134,7 @@ impl Hub {
             connected: open.is_some(),
             address: open.as_ref().and_then(|o| o.address).map(|address| address.to_string()),
             connected_since_unix_ns: open.as_ref().map(|o| o.since.0),
+            away_since_unix_ns: away_since.map(|UnixNanos(ns)| ns),
             software: open.map(|o| o.software),
             last_observed_unix_ns: last.map(|l| l.observed.0),
             last_seq: last.map(|l| l.seq.0),

@@ -13,6 +13,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
 use vigie_model::{MachineId, UnixNanos};
 
 /// What a link runs over.
@@ -138,6 +139,7 @@ impl Link {
             io: read,
             decoder: Decoder { frame_max },
             buffer: BytesMut::new(),
+            heard: Instant::now(),
             failed: false,
             held: self.held,
         };
@@ -203,6 +205,8 @@ pub struct FrameReader {
     io: ReadHalf<Box<dyn Transport>>,
     decoder: Decoder,
     buffer: BytesMut,
+    /// When the last frame came whole, or, before the first, when the link was taken apart.
+    heard: Instant,
     failed: bool,
     /// Given back when the reader is dropped: last of all in [`farewell`].
     held: Option<Slot>,
@@ -219,7 +223,15 @@ impl FrameReader {
         }
         let result = self.read_frame().await;
         self.failed = result.is_err();
+        if let Ok(Some(_)) = result {
+            self.heard = Instant::now();
+        }
         result
+    }
+
+    /// How long ago the last frame came.
+    pub fn silent_for(&self) -> Duration {
+        self.heard.elapsed()
     }
 
     /// The next frame, or [`WireError::TooSlow`] when it has not come whole within `limit`; bytes that trickle
@@ -409,6 +421,23 @@ mod tests {
         writer.close().await.unwrap();
         assert_eq!(reader.next().await.unwrap(), Some(Frame::Ping { token: 1 }));
         assert_eq!(reader.next().await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_whole_frame_breaks_the_silence() {
+        let (mut raw, io) = duplex(1024);
+        let (mut reader, _writer) = Link::new(Peer::Unenrolled, io).split();
+        let mut bytes = BytesMut::new();
+        encode(&Frame::Ping { token: 1 }, &mut bytes).unwrap();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        raw.write_all(&bytes).await.unwrap();
+        reader.next().await.unwrap();
+        assert_eq!(reader.silent_for(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(7)).await;
+        raw.write_all(&bytes[..3]).await.unwrap();
+        drop(raw);
+        reader.next().await.unwrap_err();
+        assert_eq!(reader.silent_for(), Duration::from_secs(7));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use crate::places;
 use std::path::{Path, PathBuf};
 use vigie_model::status::AgentStatus;
 use vigie_web::client::{Client, ClientError, Place};
-use vigie_web::messages::{Answer, TreeQuery};
+use vigie_web::messages::{Answer, Away, TreeQuery};
 
 /// What every command is given.
 #[derive(Debug)]
@@ -103,9 +103,9 @@ impl Context {
         Ok(TreeQuery { machine, path: location.path, at: at.unwrap_or_default() })
     }
 
-    /// Says in which gaps the instant of an answer lies. True when it lies in any, so that the answer is
-    /// not the whole truth.
-    pub(crate) fn warn_of_gaps(&self, answer: &Answer) -> bool {
+    /// Says why an answer may not be the whole truth: its instant lies in a gap, or after the machine was heard
+    /// of. True when there is a reason.
+    pub(crate) fn warn_of_doubts(&self, answer: &Answer) -> bool {
         for gap in &answer.gaps {
             let root = vigie_web::text::exact(&gap.root, gap.root_b64.as_deref());
             let since = short_time(gap.since.as_ref().unwrap_or(&gap.opened));
@@ -117,7 +117,14 @@ impl Context {
                 gap.opened_seq
             ));
         }
-        !answer.gaps.is_empty()
+        if let Some(Away { machine, since, last_seq }) = &answer.away {
+            let since = short_time(since);
+            self.out.warn(&format!(
+                "what happened on {machine} after {since} is not known: it is away, or has only just come back; this \
+                 is what it told last (--at '#{last_seq}')"
+            ));
+        }
+        !answer.gaps.is_empty() || answer.away.is_some()
     }
 }
 

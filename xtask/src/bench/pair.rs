@@ -144,7 +144,7 @@ impl Pair {
     }
 
     /// The number of the newest record.
-    fn newest(&self) -> Result<u64> {
+    pub(crate) fn newest(&self) -> Result<u64> {
         let out = shell::output(&mut self.client(&["log", "--json", "-n", "1"]))?;
         let line: Value =
             serde_json::from_slice(out.trim_ascii()).context("cannot read a line of the log")?;
@@ -173,9 +173,10 @@ impl Pair {
         Follow::start(self.client(&["log"]).arg(place(root)).args(["-f", "--json", "--kind", kind]))
     }
 
-    /// Restores a directory as it is now.
-    pub(crate) fn restore(&self, root: &Path, target: &Path) -> Result<()> {
-        shell::output(self.client(&["restore"]).arg(place(root)).arg(target)).map(drop)
+    /// Restores a directory as it was right after a record. The agent need not run: it is not asked.
+    pub(crate) fn restore(&self, root: &Path, target: &Path, at: u64) -> Result<()> {
+        let at = format!("#{at}");
+        shell::output(self.client(&["restore"]).arg(place(root)).arg(target).args(["--at", &at])).map(drop)
     }
 
     /// Peak memory of both, which must be running.

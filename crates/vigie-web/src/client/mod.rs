@@ -14,8 +14,8 @@ pub use place::{BadPlace, Place};
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::messages::{
-    Answer, Entry, FlushReport, FlushRequest, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited,
-    LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
+    Answer, Entry, FlushReport, FlushRequest, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE,
+    InviteRequest, Invited, LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -144,6 +144,7 @@ fn answer(headers: &HeaderMap) -> Answer {
     Answer {
         seq: text(HEADER_SEQ).and_then(|t| t.parse().ok()).unwrap_or_default(),
         gaps: text(HEADER_GAPS).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default(),
+        away: text(HEADER_AWAY).and_then(|t| serde_json::from_str(t).ok()),
         state: text(HEADER_STATE).and_then(crate::messages::ContentState::from_word),
     }
 }

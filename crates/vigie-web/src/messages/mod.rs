@@ -12,7 +12,9 @@ pub use control::{
 };
 pub use error::{ApiError, ErrorBody, ErrorKind};
 pub use log::{LogLine, LogQuery};
-pub use tree::{Answer, ContentState, Entry, GapSpan, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery};
+pub use tree::{
+    Answer, Away, ContentState, Entry, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery,
+};
 
 /// Where every address of the API begins.
 pub const PREFIX: &str = "/api/v1";

@@ -8,6 +8,9 @@ pub const HEADER_SEQ: &str = "vigie-seq";
 /// Header of `ls`, `cat` and `tree`: the gaps that the instant lies in, a JSON array of [`GapSpan`]. Absent
 /// when there are none.
 pub const HEADER_GAPS: &str = "vigie-gaps";
+/// Header of `ls`, `cat` and `tree`: the machine is not heard of at the instant, an [`Away`] in JSON. Absent when
+/// it is.
+pub const HEADER_AWAY: &str = "vigie-away";
 /// Header of `cat`: a [`ContentState`].
 pub const HEADER_STATE: &str = "vigie-state";
 
@@ -114,6 +117,18 @@ pub struct GapSpan {
     pub closed: Option<String>,
 }
 
+/// A machine that was not heard of any more at the instant that was asked for: the answer is what it told before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Away {
+    /// Its name, or its id when that was asked for.
+    pub machine: String,
+    /// When it was heard last, by the hub's clock.
+    pub since: String,
+    /// Its last record.
+    pub last_seq: u64,
+}
+
 /// What an answer about a tree says of itself, read from its headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -121,6 +136,8 @@ pub struct Answer {
     pub seq: u64,
     /// The gaps that the instant lies in.
     pub gaps: Vec<GapSpan>,
+    /// What happened on the machine up to the instant is not known.
+    pub away: Option<Away>,
     /// State of the one file that was asked for.
     pub state: Option<ContentState>,
 }

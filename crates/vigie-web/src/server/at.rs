@@ -1,11 +1,13 @@
 //! Finding what a question is about: a machine, an instant, a path at that instant.
 
+use super::away::beyond;
 use super::reply::Refused;
+use super::sides::HubSide;
 use crate::limits::GAPS_NAMED_MAX;
-use crate::messages::{ApiError, ErrorKind, GapSpan, HEADER_GAPS, HEADER_SEQ};
+use crate::messages::{ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ};
 use crate::text::{BadInstant, Shown, from_base64, parse_instant, rfc3339};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use vigie_model::{BytePath, MachineId, NodeId, Seq};
 use vigie_store::{Gap, InstantError, NodeVersion, Store, StoreError};
@@ -31,6 +33,8 @@ pub(super) struct Found {
     pub(super) seq: Seq,
     /// Gaps that the instant lies in and that concern the path.
     pub(super) gaps: Vec<Gap>,
+    /// The machine was not heard of any more.
+    pub(super) away: Option<Away>,
     pub(super) target: Target,
 }
 
@@ -61,30 +65,40 @@ impl Found {
     /// Writes what the answer has to say of itself into its headers.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static(HEADER_SEQ), HeaderValue::from(self.seq.0));
-        if self.gaps.is_empty() {
-            return;
+        if !self.gaps.is_empty() {
+            let spans: Vec<GapSpan> = self.gaps.iter().take(GAPS_NAMED_MAX).map(span).collect();
+            insert_json(headers, HEADER_GAPS, &spans);
         }
-        let spans: Vec<GapSpan> = self.gaps.iter().take(GAPS_NAMED_MAX).map(span).collect();
-        let Ok(json) = serde_json::to_string(&spans) else { return };
-        // A header holds ASCII; JSON can say the rest in escapes.
-        let ascii: String = json.chars().map(ascii).collect();
-        if let Ok(value) = HeaderValue::from_str(&ascii) {
-            headers.insert(HeaderName::from_static(HEADER_GAPS), value);
+        if let Some(away) = &self.away {
+            insert_json(headers, HEADER_AWAY, away);
         }
     }
 }
 
+/// Says something in a header, in JSON. A header holds ASCII; JSON can say the rest in escapes.
+fn insert_json(headers: &mut HeaderMap, name: &'static str, value: &impl Serialize) {
+    let Ok(json) = serde_json::to_string(value) else { return };
+    let ascii: String = json.chars().map(ascii).collect();
+    if let Ok(value) = HeaderValue::from_str(&ascii) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
 /// Finds what a question is about. Blocks.
-pub(super) fn find(store: &Store, query: &ObjectQuery) -> Result<Found, ApiError> {
+pub(super) fn find(hub: &dyn HubSide, query: &ObjectQuery) -> Result<Found, ApiError> {
+    let store = hub.store();
     let machine = machine(store, &query.machine)?;
     let path = path(query.path.as_deref(), query.path_b64.as_deref())?
         .ok_or_else(|| ApiError::new(ErrorKind::Usage, "`path` or `path_b64` is missing"))?;
     let at = parse_instant(query.at.as_deref().unwrap_or_default()).map_err(bad_instant)?;
+    // Asked first: of a machine that comes back this moment, the answer may not have what it missed.
+    let since = hub.away_since(machine).map_err(internal)?;
+    let away = since.map(|since| beyond(hub, machine, &query.machine, at, since)).transpose()?.flatten();
     let at = store.resolve(machine, at).map_err(|error| unknown_instant(&query.machine, error))?;
     let concerns = |gap: &Gap| gap.root.below(&path).is_some() || path.below(&gap.root).is_some();
     let gaps: Vec<Gap> = at.inside.into_iter().filter(concerns).collect();
-    let target = target(store, machine, &path, at.seq, &gaps)?;
-    Ok(Found { machine, path, seq: at.seq, gaps, target })
+    let target = target(store, machine, &path, at.seq, &gaps, away.as_ref())?;
+    Ok(Found { machine, path, seq: at.seq, gaps, away, target })
 }
 
 fn target(
@@ -93,6 +107,7 @@ fn target(
     path: &BytePath,
     seq: Seq,
     gaps: &[Gap],
+    away: Option<&Away>,
 ) -> Result<Target, ApiError> {
     if let Some(node) = store.lookup(machine, path, seq).map_err(internal)?
         && let Some(version) = store.node(machine, node, seq).map_err(internal)?
@@ -113,7 +128,14 @@ fn target(
         );
     }
     let watched = roots.iter().any(|root| path.below(root).is_some());
-    Err(if watched {
+    Err(if let (true, Some(Away { machine, since, last_seq })) = (watched, away) {
+        let text = format!(
+            "nothing is recorded at {path}, but what happened on {machine} after {since} is not known"
+        );
+        ApiError::new(ErrorKind::Inconclusive, text).hint(format!(
+            "it is away, or has only just come back; --at '#{last_seq}' asks for what it told last"
+        ))
+    } else if watched {
         ApiError::new(ErrorKind::NotFound, format!("there is no {path} at that instant"))
             .hint("`vigie log MACHINE:PATH` tells when it was there")
     } else {

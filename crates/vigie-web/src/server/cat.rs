@@ -19,11 +19,7 @@ pub(super) async fn cat(
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
     let store = state.hub.store().clone();
-    let found = blocking({
-        let store = store.clone();
-        move || find(&store, &query)
-    })
-    .await?;
+    let found = blocking(move || find(&*state.hub, &query)).await?;
     let content = file(&found)?.clone();
     let (mut writer, mut response) = streamed("application/octet-stream");
     let headers = response.headers_mut();

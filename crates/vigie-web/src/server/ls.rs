@@ -21,11 +21,7 @@ pub(super) async fn ls(
     let Query(query) = query.map_err(usage)?;
     let store = state.hub.store().clone();
     let recursive = query.recursive;
-    let found = blocking({
-        let store = store.clone();
-        move || find(&store, &query)
-    })
-    .await?;
+    let found = blocking(move || find(&*state.hub, &query)).await?;
     let (writer, mut response) = streamed(NDJSON);
     found.describe(response.headers_mut());
     tokio::task::spawn_blocking(move || {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod at;
+mod away;
 mod cat;
 mod control;
 mod guard;

@@ -5,13 +5,16 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use vigie_agent::Agent;
 use vigie_hub::{FlushEnd, Hub, InviteError};
-use vigie_model::MachineId;
-use vigie_store::Store;
+use vigie_model::{MachineId, UnixNanos};
+use vigie_store::{Store, StoreError};
 
 /// A hub, as its API sees it. A trait, so that tests can serve a store without a hub.
 pub trait HubSide: Send + Sync + 'static {
     /// What is recorded.
     fn store(&self) -> &Store;
+
+    /// Since when a machine is not heard of; none while it is connected. May block on the disk.
+    fn away_since(&self, machine: MachineId) -> Result<Option<UnixNanos>, StoreError>;
 
     /// How it does, as a JSON object.
     fn status(&self) -> BoxFuture<'_, serde_json::Value>;
@@ -46,6 +49,10 @@ pub trait AgentSide: Send + Sync + 'static {
 impl HubSide for Hub {
     fn store(&self) -> &Store {
         Hub::store(self)
+    }
+
+    fn away_since(&self, machine: MachineId) -> Result<Option<UnixNanos>, StoreError> {
+        Hub::away_since(self, machine)
     }
 
     fn status(&self) -> BoxFuture<'_, serde_json::Value> {

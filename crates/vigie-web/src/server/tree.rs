@@ -26,13 +26,10 @@ pub(super) async fn tree(
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
     let store = state.hub.store().clone();
-    let found = blocking({
-        let store = store.clone();
-        move || {
-            let found = find(&store, &query)?;
-            found.node()?;
-            Ok(found)
-        }
+    let found = blocking(move || {
+        let found = find(&*state.hub, &query)?;
+        found.node()?;
+        Ok(found)
     })
     .await?;
     let (writer, mut response) = streamed("application/x-tar");

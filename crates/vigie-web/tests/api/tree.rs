@@ -3,9 +3,10 @@
 use crate::world::{ROOT, World, at, content, meta, node, path, second};
 use vigie_archive::{Counts, survey};
 use vigie_model::files::{ContentStored, GapOpened};
-use vigie_model::{FileEvent, GapCause, Instant, NodeType, Seq};
+use vigie_model::machines::Enrolled;
+use vigie_model::{FileEvent, GapCause, Instant, MachineId, NodeType, Seq, UnixNanos};
 use vigie_web::client::{ClientError, Pieces};
-use vigie_web::messages::{Answer, ContentState, Entry, ErrorKind, TreeQuery};
+use vigie_web::messages::{Answer, Away, ContentState, Entry, ErrorKind, TreeQuery};
 
 async fn ls(world: &World, query: &TreeQuery, recursive: bool) -> (Answer, Vec<Entry>) {
     let (answer, mut lines) = world.client.ls(query, recursive).await.unwrap();
@@ -86,6 +87,43 @@ async fn what_cannot_be_found_is_told_from_what_cannot_be_known() {
     let gap = &answer.gaps[0];
     assert_eq!((gap.root.as_str(), gap.cause.as_str(), gap.opened_seq), ("/srv", "restart", 12));
     assert_eq!((gap.since.is_some(), gap.closed.is_some()), (true, false));
+}
+
+#[tokio::test]
+async fn a_machine_that_is_away_is_not_known_after_it_was_heard_last() {
+    let mut world = World::start().await;
+    let hub_only = Enrolled { machine: MachineId([2; 16]), name: "web02".into() }.encode(second(20));
+    let later = world.own(hub_only).await;
+    let away = async |world: &World, instant| {
+        let (answer, entries) = ls(world, &at("/srv", instant), false).await;
+        assert_eq!(entries.len(), 5, "what was told is given all the same");
+        let (of_cat, _) = world.client.cat(&at("/srv/a", instant)).await.unwrap();
+        let (of_tree, _) = world.client.tree(&at("/srv/a", instant)).await.unwrap();
+        assert_eq!((&of_cat.away, &of_tree.away), (&answer.away, &answer.away));
+        answer.away
+    };
+    assert_eq!(away(&world, Instant::Now).await, None);
+
+    // Heard last a second after its last record, which is #11, by the hub's clock and by its own.
+    *world.away_since.lock().unwrap() = Some(second(11));
+    let told = Away { machine: "web01".into(), since: "2027-01-15T08:00:11.000000000Z".into(), last_seq: 11 };
+    assert_eq!(away(&world, Instant::Now).await, Some(told.clone()));
+    assert_eq!(away(&world, Instant::Seq(Seq(11))).await, None, "its own last record is known");
+    assert_eq!(away(&world, Instant::Time(second(10))).await, None);
+    // The hub's clock is behind in this world: all was received before the machine was heard last.
+    assert_eq!(away(&world, Instant::Seq(later)).await, None);
+
+    // A machine whose clock is ahead: what it has told counts, and nothing after.
+    *world.away_since.lock().unwrap() = Some(UnixNanos(0));
+    let told = Away { since: "1970-01-01T00:00:00.000000000Z".into(), ..told };
+    assert_eq!(away(&world, Instant::Time(second(10))).await, None);
+    assert_eq!(away(&world, Instant::Seq(later)).await, Some(told.clone()), "another's record, later");
+    assert_eq!(away(&world, Instant::Now).await, Some(told));
+
+    let ask = async |text: &str, instant| refusal(world.client.ls(&at(text, instant), false).await);
+    assert_eq!(ask("/srv/new", Instant::Now).await, ErrorKind::Inconclusive, "it may be there by now");
+    assert_eq!(ask("/srv/new", Instant::Seq(Seq(11))).await, ErrorKind::NotFound);
+    assert_eq!(ask("/etc", Instant::Now).await, ErrorKind::NotFound, "nobody watches it");
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use vigie_model::files::{
     ContentStored, Created, GapClosed, GapOpened, Linked, MetadataChanged, Removed, Renamed,
 };
 use vigie_model::machines::Enrolled;
 use vigie_model::*;
-use vigie_store::{Batch, NewBlock, NewRecord, Options, Store, compress};
+use vigie_store::{Batch, NewBlock, NewRecord, Options, Store, StoreError, compress};
 use vigie_web::client::{Client, Place};
 use vigie_web::messages::{FlushOutcome, FlushReport, LogLine, LogQuery, MachineFlush, TreeQuery};
 use vigie_web::server::{HubSide, InviteRefused, Listen, Running, serve_hub};
@@ -41,11 +41,18 @@ pub(crate) fn meta(node_type: NodeType, size: u64) -> Metadata {
 }
 
 /// A server without a hub behind it.
-struct Side(Store);
+struct Side {
+    store: Store,
+    away_since: Arc<Mutex<Option<UnixNanos>>>,
+}
 
 impl HubSide for Side {
     fn store(&self) -> &Store {
-        &self.0
+        &self.store
+    }
+
+    fn away_since(&self, _: MachineId) -> Result<Option<UnixNanos>, StoreError> {
+        Ok(*self.away_since.lock().unwrap())
     }
 
     fn status(&self) -> BoxFuture<'_, serde_json::Value> {
@@ -73,6 +80,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) client: Client,
     pub(crate) server: Running,
+    /// What the hub says of its machine.
+    pub(crate) away_since: Arc<Mutex<Option<UnixNanos>>>,
     next: u64,
     hub_next: u64,
 }
@@ -85,9 +94,11 @@ impl World {
         committer.spawn_thread().unwrap();
         let listen =
             Listen { socket: dir.path().join("api.sock"), tcp: Some("127.0.0.1:0".parse().unwrap()) };
-        let server = serve_hub(&listen, Arc::new(Side(store.clone()))).await.unwrap();
+        let away_since = Arc::default();
+        let side = Side { store: store.clone(), away_since: Arc::clone(&away_since) };
+        let server = serve_hub(&listen, Arc::new(side)).await.unwrap();
         let client = Client::new(Place::Socket(listen.socket));
-        World { dir, store, client, server, next: 1, hub_next: 1 }
+        World { dir, store, client, server, away_since, next: 1, hub_next: 1 }
     }
 
     /// One machine, `web01`, with `/srv` and these objects in it, the first scan done:

@@ -14,7 +14,8 @@ use vigie_web::messages::ContentState;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
-Exit code 3 when the content is pending or torn, or the instant lies in a gap.
+Exit code 3 when the content is pending or torn, or the instant lies in a gap, or after the machine was
+heard of last.
 
 EXAMPLES:
   vigie cat web01:/etc/hosts --at '1h ago'
@@ -50,6 +51,6 @@ impl CatArgs {
             }
             _ => false,
         };
-        Ok(Outcome::partial_if(context.warn_of_gaps(&answer) || flawed))
+        Ok(Outcome::partial_if(context.warn_of_doubts(&answer) || flawed))
     }
 }

@@ -20,7 +20,8 @@ const LINED_UP: usize = 512;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
-Exit code 3 when the instant lies in a gap, where changes may have been missed.
+Exit code 3 when the instant lies in a gap, where changes may have been missed, or after the machine was
+heard of last.
 
 EXAMPLES:
   vigie ls web01:/srv/www                    as it is now
@@ -56,7 +57,7 @@ impl LsArgs {
             shown.print(&mut context, &mut lines).await?;
         }
         context.out.flush()?;
-        Ok(Outcome::partial_if(context.warn_of_gaps(&answer)))
+        Ok(Outcome::partial_if(context.warn_of_doubts(&answer)))
     }
 }
 

@@ -24,7 +24,8 @@ use vigie_web::text::Shown;
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
 Exit code 3 when something could not be given as it was: content pending, torn or damaged, metadata
-that this user may not set, or an instant inside a gap. What is missing is named.
+that this user may not set, or an instant inside a gap, or after the machine was heard of last. What is
+missing is named.
 
 EXAMPLES:
   vigie restore web01:/etc ./etc --at '1h ago'
@@ -108,8 +109,8 @@ impl RestoreArgs {
             }
         };
         report(&mut context, &summary, &self.target, self.dry_run)?;
-        let in_gap = context.warn_of_gaps(&answer);
-        Ok(Outcome::partial_if(in_gap || !summary.is_exact()))
+        let in_doubt = context.warn_of_doubts(&answer);
+        Ok(Outcome::partial_if(in_doubt || !summary.is_exact()))
     }
 }
 
@@ -158,7 +159,7 @@ async fn to_stdout(context: Context, query: &TreeQuery) -> Result<Outcome, Failu
         context.out.warn(&format!("files {what}: {}", count(number)));
     }
     let flawed = flaws.iter().any(|(number, _)| *number > 0);
-    Ok(Outcome::partial_if(context.warn_of_gaps(&answer) || flawed))
+    Ok(Outcome::partial_if(context.warn_of_doubts(&answer) || flawed))
 }
 
 /// Hands on what is read from it.

@@ -123,9 +123,10 @@ fn machines_table(machines: &[MachineStatus]) -> Vec<String> {
             (Some(seq), Some(ns)) => format!("#{seq}, {}", ago(UnixNanos(ns))),
             _ => "none".to_owned(),
         };
-        let connected = match machine.connected_since_unix_ns {
-            Some(ns) => ago(UnixNanos(ns)),
-            None => "away".to_owned(),
+        let connected = match (machine.connected_since_unix_ns, machine.away_since_unix_ns) {
+            (Some(ns), _) => ago(UnixNanos(ns)),
+            (None, Some(ns)) => format!("away since {}", short_time(&rfc3339(UnixNanos(ns)))),
+            (None, None) => "away".to_owned(),
         };
         let local = if machine.connected { "this process" } else { "-" };
         let address = machine.address.clone().unwrap_or_else(|| local.to_owned());
@@ -209,6 +210,7 @@ struct MachineStatus {
     connected: bool,
     address: Option<String>,
     connected_since_unix_ns: Option<i64>,
+    away_since_unix_ns: Option<i64>,
     last_observed_unix_ns: Option<i64>,
     last_seq: Option<u64>,
     gaps: Vec<OpenGap>,

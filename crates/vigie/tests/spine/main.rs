@@ -7,6 +7,7 @@
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
+mod away;
 mod crashes;
 mod edits;
 mod log;

@@ -78,6 +78,11 @@ impl World {
         assert!(status.success(), "the hub ended with {status}");
     }
 
+    /// What the hub, in all of its lives, has printed.
+    pub(crate) fn hub_printed(&self) -> String {
+        std::fs::read_to_string(self.path("hub.out")).unwrap()
+    }
+
     /// The hub's data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.path("hub")

@@ -19,6 +19,7 @@ pub(crate) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
     let mut pair = bed.filled_pair("mirror", &tree)?;
     let restic = Restic::filled(&bed.place("restic")?, &tree)?;
     pair.start_hub()?;
+    let at = pair.newest()?;
 
     let seconds = || Series::new(Unit::Seconds);
     let (mut ours, mut theirs, mut cp) = (seconds(), seconds(), seconds());
@@ -28,7 +29,7 @@ pub(crate) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
             let target = bed.fresh("restored")?.join("tree");
             bed.settle()?;
             match contender {
-                Contender::Vigie => ours.push_time(timed(|| pair.restore(&tree, &target))?),
+                Contender::Vigie => ours.push_time(timed(|| pair.restore(&tree, &target, at))?),
                 Contender::Restic => theirs.push_time(timed(|| restic.restore(&target))?),
                 Contender::Cp => cp.push_time(timed(|| peers::cp(&tree, &target))?),
             }
