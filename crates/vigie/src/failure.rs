@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Inconclusive,
     /// It did not work.
     Failed,
+    /// It did not work, and the hub has a word for why.
+    Refused(ErrorKind),
     /// The reader of the output has gone, as `head` does: no failure worth a word.
     ReaderGone,
 }
@@ -108,8 +110,18 @@ impl Failure {
             Kind::ReaderGone => 0,
             Kind::Usage => 2,
             Kind::Inconclusive => 3,
-            Kind::Failed => 4,
+            Kind::Failed | Kind::Refused(_) => 4,
         }
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        let kind = match self.kind {
+            Kind::Usage => "usage".into(),
+            Kind::Inconclusive => "inconclusive".into(),
+            Kind::Failed | Kind::ReaderGone => "failed".into(),
+            Kind::Refused(kind) => serde_json::json!(kind),
+        };
+        serde_json::json!({"kind": kind, "message": self.message, "hint": self.hint})
     }
 
     /// Tells people, or scripts, on standard error.
@@ -118,13 +130,7 @@ impl Failure {
             return;
         }
         let text = if json {
-            let kind = match self.kind {
-                Kind::Usage => "usage",
-                Kind::Inconclusive => "inconclusive",
-                Kind::Failed | Kind::ReaderGone => "failed",
-            };
-            let error = serde_json::json!({"kind": kind, "message": self.message, "hint": self.hint});
-            serde_json::json!({ "error": error }).to_string()
+            serde_json::json!({ "error": self.as_json() }).to_string()
         } else {
             let hint = self.hint.as_ref().map(|h| format!("\nhint: {h}")).unwrap_or_default();
             format!("error: {}{hint}", self.message)
@@ -150,7 +156,9 @@ impl From<ApiError> for Failure {
         let kind = match error.kind {
             ErrorKind::Usage => Kind::Usage,
             ErrorKind::Inconclusive => Kind::Inconclusive,
-            _ => Kind::Failed,
+            // A word that this version does not know would tell scripts nothing.
+            ErrorKind::Unknown => Kind::Failed,
+            kind => Kind::Refused(kind),
         };
         Failure { kind, message: error.message, hint: error.hint }
     }
@@ -180,6 +188,20 @@ mod tests {
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(), 4);
         assert_eq!(Outcome::partial_if(true).exit_code(), 3);
         assert_eq!(Outcome::Negative.exit_code(), 1);
+    }
+
+    #[test]
+    fn scripts_get_the_hubs_own_word() {
+        for (kind, word) in [
+            (ErrorKind::NotFound, "not-found"),
+            (ErrorKind::WrongType, "wrong-type"),
+            (ErrorKind::Damaged, "damaged"),
+            (ErrorKind::Inconclusive, "inconclusive"),
+            (ErrorKind::Unknown, "failed"),
+        ] {
+            assert_eq!(Failure::from(ApiError::new(kind, "x")).as_json()["kind"], word);
+        }
+        assert_eq!(Failure::failed("x").as_json()["kind"], "failed");
     }
 
     #[test]

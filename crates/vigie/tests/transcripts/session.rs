@@ -85,6 +85,9 @@ fn from_a_change_to_its_restore() {
     let gone = home.run(&["cat", "tree/a"]);
     assert_eq!(gone.code, 4, "{gone:?}");
     assert!(gone.err.contains("vigie log"), "{gone:?}");
+    let gone = home.run(&["cat", "tree/a", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&gone.err).unwrap();
+    assert_eq!((gone.code, error["error"]["kind"].as_str()), (4, Some("not-found")), "{gone:?}");
     let early = home.run(&["cat", "tree/a", "--at", "2001-02-03 04:05"]);
     assert_eq!(early.code, 3, "{early:?}");
 
