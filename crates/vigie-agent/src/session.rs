@@ -199,9 +199,10 @@ impl Session<'_> {
 
     fn write_facts(&mut self) -> Result<bool, Ended> {
         let room = usize::try_from(self.record_credit).unwrap_or(usize::MAX).min(RECORDS_PER_FRAME_MAX);
+        let bytes = usize::try_from(self.window.room()).unwrap_or(usize::MAX).min(RECORDS_FRAME_BYTES_AIM);
         let mut records = Vec::new();
         let mut weight = 0;
-        while records.len() < room && weight < RECORDS_FRAME_BYTES_AIM {
+        while records.len() < room && weight < bytes {
             let Some(fact) = self.from.first.pop_front() else { break };
             weight += Records::weight(&fact);
             records.push(fact);
@@ -219,16 +220,21 @@ impl Session<'_> {
 
     /// Writes the next block or record of a lane, if there is credit for it.
     fn write_next(&mut self, way: Way) -> Result<bool, Ended> {
-        let Some(cost) = self.from.lanes.next_cost(way) else { return Ok(false) };
-        // More than the whole credit is never asked: a block is far smaller.
-        if cost > self.block_credit || way == Way::Bulk && cost > 0 && !self.window.has_room(cost) {
+        let may_write = match self.from.lanes.next_cost(way) {
+            None => false,
+            Some(0) => self.may_write_content(),
+            // More than the whole credit is never asked: a block is far smaller.
+            Some(cost) => cost <= self.block_credit && (way == Way::Live || self.window.has_room(cost)),
+        };
+        if !may_write {
             return Ok(false);
         }
         match self.from.lanes.next(way) {
             None => Ok(false),
             Some(Outgoing::Block(block)) => {
+                let cost = block.stored.len() as u64;
                 self.block_credit -= cost;
-                self.window.wrote(cost, self.shared.clock.monotonic());
+                self.window.wrote_block(cost, self.shared.clock.monotonic());
                 let frames = block_frames(block.head, block.stored)
                     .map_err(|e| Ended::Violation(format!("this agent made a block too large: {e}")))?;
                 self.block = Some(Box::new(frames));
@@ -255,10 +261,15 @@ impl Session<'_> {
         }
     }
 
-    /// Writes the records of contents whose blocks are written. Every fact that was stated before is written:
-    /// this is called only when none waits.
+    /// Whether one more record of a content may be gathered: none may overtake a fact that was stated before it.
+    fn may_write_content(&self) -> bool {
+        self.from.first.is_empty() && self.record_credit > self.contents.len() as u64
+    }
+
+    /// Writes the records of contents whose blocks are written, once no fact waits that was stated before.
     fn write_contents(&mut self) -> Result<bool, Ended> {
-        if self.contents.is_empty() || self.record_credit < self.contents.len() as u64 {
+        let facts_wait = !self.from.first.is_empty();
+        if facts_wait || self.contents.is_empty() || self.record_credit < self.contents.len() as u64 {
             return Ok(false);
         }
         let contents = std::mem::take(&mut self.contents);
@@ -274,6 +285,8 @@ impl Session<'_> {
     fn write_records(&mut self, records: Vec<AgentRecord>, sent: Vec<Sent>) -> Result<(), Ended> {
         let first_n = self.from.numbers.last().next();
         self.record_credit -= records.len() as u64;
+        let weight = records.iter().map(Records::weight).sum::<usize>();
+        self.window.wrote_records(records.len() as u64, weight as u64, self.shared.clock.monotonic());
         for sent in sent {
             self.from.numbers.assign(sent);
         }
@@ -355,7 +368,7 @@ impl Session<'_> {
             }
             Frame::Credit { blocks, records } => {
                 self.block_credit = self.block_credit.saturating_add(blocks);
-                self.window.became_durable(blocks, self.shared.clock.monotonic());
+                self.window.became_durable(blocks, records, self.shared.clock.monotonic());
                 self.record_credit = self.record_credit.saturating_add(records);
                 Ok(())
             }

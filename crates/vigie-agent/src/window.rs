@@ -1,10 +1,10 @@
-//! How much of the bulk lane may be on its way to the hub's disk.
+//! How much may be on its way to the hub's disk.
 //!
-//! What is under way cannot be overtaken: a live change that is written now becomes durable after all of it. The
-//! hub's credit bounds it for the fastest of links; here it is held as small as the link and the hub's disk at the
-//! moment allow, by the rule of LEDBAT (RFC 6817): the time that a block needs when nothing queues before it is the
-//! least that was seen lately, and what it needs beyond that is queueing. Too much of it, and the window shrinks;
-//! little, and it grows.
+//! What is under way cannot be overtaken: a live change that is written now becomes durable after all of it, and so
+//! does a sign of life. The hub's credit bounds it for the fastest of links; here it is held as small as the link and
+//! the hub's disk at the moment allow, by the rule of LEDBAT (RFC 6817): the time that something needs when nothing
+//! queues before it is the least that was seen lately, and what it needs beyond that is queueing. Too much of it, and
+//! the window shrinks; little, and it grows.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,19 +23,37 @@ const LEAST_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Window {
     size: u64,
-    /// Stored bytes of blocks written, all told, in either lane.
+    /// Bytes written, all told, and of these durable.
     written: u64,
-    /// Of these, durable.
     durable: u64,
-    /// Where a block ended in `written`, and when it was written.
-    marks: VecDeque<(u64, Duration)>,
+    blocks: Track,
+    records: Track,
     /// The least time from writing to durable of this span and of the one before, and when this one began.
     least: [Option<Duration>; 2],
     span_began: Duration,
     /// The window shrinks once for all that was written before this point: it shows the effect only behind it.
     shrunk_at: u64,
-    /// It was what held a block back, so that a larger one would be used.
+    /// It was what held something back, so that a larger one would be used.
     is_limit: bool,
+}
+
+/// What the hub gives credit back for, in the order in which it was written.
+#[derive(Debug, Default)]
+struct Track {
+    /// In the unit of the credit: bytes, or records.
+    written: u64,
+    durable: u64,
+    marks: VecDeque<Mark>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Where it ends in its track.
+    end: u64,
+    /// What it cost, and where that ended in all that was written.
+    bytes: u64,
+    bytes_end: u64,
+    at: Duration,
 }
 
 impl Window {
@@ -44,7 +62,8 @@ impl Window {
             size: SIZE_FIRST,
             written: 0,
             durable: 0,
-            marks: VecDeque::new(),
+            blocks: Track::default(),
+            records: Track::default(),
             least: [None; 2],
             span_began: Duration::ZERO,
             shrunk_at: 0,
@@ -52,31 +71,48 @@ impl Window {
         }
     }
 
-    /// Whether a bulk block of so many bytes may be written now. One always may when nothing is under way.
+    /// Bytes that may be written now. All of the window when nothing is under way, and what is larger may go then, too.
+    pub(crate) fn room(&mut self) -> u64 {
+        let room = self.size.saturating_sub(self.under_way());
+        self.is_limit |= room == 0;
+        room
+    }
+
+    /// Whether a block of so many bytes may be written now.
     pub(crate) fn has_room(&mut self, bytes: u64) -> bool {
-        let under_way = self.written - self.durable;
-        let has_room = under_way == 0 || under_way + bytes <= self.size;
+        let has_room = self.under_way() == 0 || bytes <= self.room();
         self.is_limit |= !has_room;
         has_room
     }
 
-    /// A block was written, whatever its lane.
-    pub(crate) fn wrote(&mut self, bytes: u64, now: Duration) {
-        self.written += bytes;
-        self.marks.push_back((self.written, now));
+    fn under_way(&self) -> u64 {
+        self.written - self.durable
     }
 
-    /// So many bytes of what was written, in its order, have become durable.
-    pub(crate) fn became_durable(&mut self, bytes: u64, now: Duration) {
-        self.durable = self.durable.saturating_add(bytes).min(self.written);
-        let mut last = None;
-        while let Some((end, at)) = self.marks.front().copied().filter(|(end, _)| *end <= self.durable) {
-            self.marks.pop_front();
-            last = Some((end, now.saturating_sub(at)));
+    /// A block was written, whatever its lane.
+    pub(crate) fn wrote_block(&mut self, bytes: u64, now: Duration) {
+        self.written += bytes;
+        self.blocks.wrote(bytes, bytes, self.written, now);
+    }
+
+    /// Some records were written, of so many bytes together.
+    pub(crate) fn wrote_records(&mut self, count: u64, bytes: u64, now: Duration) {
+        self.written += bytes;
+        self.records.wrote(count, bytes, self.written, now);
+    }
+
+    /// So many bytes of blocks, and so many records, have become durable in the order of their writing.
+    pub(crate) fn became_durable(&mut self, block_bytes: u64, records: u64, now: Duration) {
+        let (mut bytes, mut last) = (0, None::<Mark>);
+        for mark in self.blocks.became_durable(block_bytes).chain(self.records.became_durable(records)) {
+            bytes += mark.bytes;
+            last = last.filter(|last| last.bytes_end > mark.bytes_end).or(Some(mark));
         }
-        if let Some((end, took)) = last {
+        self.durable += bytes;
+        if let Some(last) = last {
+            let took = now.saturating_sub(last.at);
             let queueing = took.saturating_sub(self.least(took, now));
-            self.adapt(end, bytes, queueing);
+            self.adapt(last.bytes_end, bytes, queueing);
         }
     }
 
@@ -105,6 +141,19 @@ impl Window {
             self.size = self.size.saturating_add(bytes * left / QUEUEING_AIM.as_micros() as u64);
         }
         self.is_limit = false;
+    }
+}
+
+impl Track {
+    fn wrote(&mut self, amount: u64, bytes: u64, bytes_end: u64, at: Duration) {
+        self.written += amount;
+        self.marks.push_back(Mark { end: self.written, bytes, bytes_end, at });
+    }
+
+    /// What is durable now, with so much more of it. More than was written is not believed.
+    fn became_durable(&mut self, amount: u64) -> impl Iterator<Item = Mark> {
+        self.durable = self.durable.saturating_add(amount).min(self.written);
+        std::iter::from_fn(|| self.marks.pop_front_if(|mark| mark.end <= self.durable))
     }
 }
 
@@ -139,14 +188,14 @@ mod tests {
             let (mut arrived, mut longest) = (0, Duration::ZERO);
             while self.now < end {
                 while self.window.has_room(BLOCK) {
-                    self.window.wrote(BLOCK, self.now);
+                    self.window.wrote_block(BLOCK, self.now);
                     let takes = Duration::from_nanos(BLOCK * 1_000_000_000 / self.rate);
                     self.free_at = self.free_at.max(self.now) + takes;
                     self.under_way.push_back((self.free_at + self.base, self.now));
                 }
                 let (at, written) = self.under_way.pop_front().unwrap();
                 self.now = at;
-                self.window.became_durable(BLOCK, at);
+                self.window.became_durable(BLOCK, 0, at);
                 if at > half {
                     arrived += BLOCK;
                     longest = longest.max(at - written);
@@ -180,21 +229,32 @@ mod tests {
     }
 
     #[test]
-    fn a_block_larger_than_the_window_goes_alone() {
+    fn what_is_larger_than_the_window_goes_alone() {
         let mut window = Window::new();
         assert!(window.has_room(10 * SIZE_FIRST));
-        window.wrote(10 * SIZE_FIRST, Duration::ZERO);
+        window.wrote_block(10 * SIZE_FIRST, Duration::ZERO);
         assert!(!window.has_room(1));
-        window.became_durable(10 * SIZE_FIRST, Duration::from_millis(1));
+        window.became_durable(10 * SIZE_FIRST, 0, Duration::from_millis(1));
         assert!(window.has_room(10 * SIZE_FIRST));
+    }
+
+    #[test]
+    fn records_take_room_until_they_are_durable() {
+        let mut window = Window::new();
+        window.wrote_records(3, SIZE_FIRST, Duration::ZERO);
+        assert_eq!(window.room(), 0);
+        window.became_durable(0, 2, Duration::ZERO);
+        assert_eq!(window.room(), 0, "they travelled in one frame");
+        window.became_durable(0, 1, Duration::ZERO);
+        assert!(window.room() >= SIZE_FIRST);
     }
 
     #[test]
     fn a_hub_that_gives_back_more_than_it_got_is_not_believed() {
         let mut window = Window::new();
-        window.wrote(10, Duration::ZERO);
-        window.became_durable(u64::MAX, Duration::ZERO);
-        window.wrote(SIZE_FIRST, Duration::ZERO);
+        window.wrote_block(10, Duration::ZERO);
+        window.became_durable(u64::MAX, u64::MAX, Duration::ZERO);
+        window.wrote_block(SIZE_FIRST, Duration::ZERO);
         assert!(!window.has_room(1));
     }
 }
