@@ -1,6 +1,6 @@
 //! What happened to a path: every node that bore it, in order, and the whole life of the node that bears it
-//! now. Editors and `sed -i` make a new node at each save, and `mv` carries a node to another name; both
-//! belong to what people call the history of a file.
+//! now. Editors and `sed -i` make a new node at each save, written under another name first, and `mv` carries a node
+//! to another name; all of it belongs to what people call the history of a file.
 
 use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, split_seq};
 use super::{Index, Ordinal};
@@ -41,6 +41,7 @@ impl Index {
             }
             for Bearer { node, span } in &bearers {
                 self.node_rows(ordinal, *node, span, &[META, CONTENT], &mut seqs)?;
+                seqs.extend(self.content_before(ordinal, *node, span.start)?);
             }
             // A root that lies in another is told by that root's records as well; one of them is enough.
             if !bearers.is_empty() {
@@ -110,6 +111,15 @@ impl Index {
         }
         out.retain(|bearer| !bearer.span.is_empty());
         Ok(out)
+    }
+
+    /// The newest content of a node that is older than a record: what the node brings along when it gets a name.
+    fn content_before(&self, ordinal: Ordinal, node: NodeId, seq: u64) -> Result<Option<Seq>, KvError> {
+        let key = Key::node(ordinal, node, CONTENT);
+        let Some(newest) = seq.checked_sub(1) else { return Ok(None) };
+        let from = key.clone().seq_down(Seq(newest)).done();
+        let row = self.kv()?.first(Table::Nodes, &from, &key.high(), Order::Ascending)?;
+        Ok(row.and_then(|(key, _)| split_seq(&key).map(|(_, seq)| seq)))
     }
 
     fn node_rows(

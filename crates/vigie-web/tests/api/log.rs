@@ -1,7 +1,8 @@
 //! `GET log`
 
-use crate::world::{MACHINE, ROOT, World, node, path, second};
-use vigie_model::{AgentRecord, FileEvent, Instant, Seq, Stream};
+use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
+use vigie_model::files::Created;
+use vigie_model::{AgentRecord, EdgeName, FileEvent, Instant, NodeType, Seq, Stream};
 use vigie_web::client::ClientError;
 use vigie_web::messages::{ErrorKind, LogLine, LogQuery};
 
@@ -82,6 +83,37 @@ async fn a_file_has_the_history_of_its_names() {
     assert!(!seqs.contains(&5), "{seqs:?}");
     let newest = world.log(LogQuery { newest: Some(1), ..of("/srv/a2") }).await;
     assert_eq!(short(&newest), ["13 content /srv/a2"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_saved_by_rename_has_every_version() {
+    let mut world = World::start().await;
+    for save in [21, 22] {
+        let meta = meta(NodeType::File, 3);
+        let new = Created {
+            parent: ROOT,
+            name: EdgeName::Entry(name(b"a.tmp")),
+            node: node(save),
+            meta,
+            pending: true,
+        };
+        world.tell(FileEvent::Created(new)).await;
+        world.write(node(save), &[save, b'\n', save]).await;
+        world.rename(node(save), (ROOT, b"a.tmp"), (ROOT, b"a")).await;
+    }
+    world.remove(node(22), (ROOT, b"a")).await;
+    let expected = [
+        "4 created /srv/a",
+        "10 content /srv/a",
+        "13 content /srv/a.tmp",
+        "14 renamed /srv/a",
+        "16 content /srv/a.tmp",
+        "17 renamed /srv/a",
+        "18 removed /srv/a",
+    ];
+    assert_eq!(short(&world.log(of("/srv/a")).await), expected);
+    let contents = LogQuery { kind: Some("content".into()), ..of("/srv/a") };
+    assert_eq!(world.log(contents).await.len(), 3);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) fn path(text: impl AsRef<[u8]>) -> BytePath {
     BytePath::new(text.as_ref()).unwrap()
 }
 
-fn name(text: &[u8]) -> Name {
+pub(crate) fn name(text: &[u8]) -> Name {
     Name::new(text).unwrap()
 }
 
