@@ -152,6 +152,10 @@ impl Flow {
 
     fn take_records(&self, first: RecordNo, records: Vec<AgentRecord>, next: &mut Next) -> Result<(), Ended> {
         for (i, fact) in records.into_iter().enumerate() {
+            if fact.stream.is_of_the_hub() {
+                let stream = fact.stream.0;
+                return Err(Ended::violation(format!("stream {stream} is the hub's own, not an agent's")));
+            }
             match FileEvent::decode(&fact) {
                 Ok(FileEvent::Content(stored)) => self.check_content(&stored.content, next)?,
                 Ok(_) | Err(PayloadError::Unknown { .. }) => {}

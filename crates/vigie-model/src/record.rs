@@ -19,6 +19,11 @@ impl Stream {
     // 3 roles, 4 findings, 5 decoys, 6 meter: spoken for, not written by this version.
     /// Free remarks; so far only simulations write them, to prove that unknown streams travel.
     pub const NOTES: Stream = Stream(7);
+
+    /// Whether only the hub's own machine may state such facts: they decide who is who.
+    pub fn is_of_the_hub(self) -> bool {
+        self == Stream::MACHINES
+    }
 }
 
 /// A fact as its machine states it, before the hub gives it a place.

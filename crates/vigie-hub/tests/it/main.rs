@@ -4,3 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
 mod away;
+mod hostile;
+mod peer;
