@@ -129,6 +129,7 @@ impl Engine {
             Some(node) if self.index.get(node).is_some_and(|n| n.id == id) => {
                 self.index.confirm(dir, name);
                 self.compare(node, &here);
+                self.make_up_listing(node, why);
                 Seen::Known(node)
             }
             old => self.arrival(&here, id, old),
@@ -174,7 +175,21 @@ impl Engine {
         self.index.link(here.dir, here.name, node);
         self.say_arrival(here, id, source);
         self.compare(node, here);
+        self.make_up_listing(node, here.why);
         Seen::Known(node)
+    }
+
+    /// A known directory that nobody watches yet: it was, or will be, missed by a comparison because it moved while
+    /// that went on. (One that cannot be watched or listed has been said, and is tried again elsewhere.)
+    fn make_up_listing(&mut self, node: Key, why: Why) {
+        let is_missed = self
+            .index
+            .get(node)
+            .is_some_and(|n| n.is_dir() && !n.flags.has(Flags::UNWATCHED) && !n.flags.has(Flags::UNLISTED));
+        // The comparison of a root goes down by itself.
+        if is_missed && why.is_live() && self.index.watch(node).is_none() {
+            self.push_live(node, true);
+        }
     }
 
     /// Where a known node was before, by looking whether its names still lead to it.

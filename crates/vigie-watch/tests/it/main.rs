@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of the test functions")]
 
+mod comparing;
 mod driver;
 mod fake;
 mod random;

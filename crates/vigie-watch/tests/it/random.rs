@@ -121,6 +121,11 @@ fn run(seed: u64, queue_max: usize, restarts: Restarts) {
                 Restarts::FromSnapshot => rig.restart_from_snapshot(meanwhile),
                 _ => rig.restart(meanwhile),
             }
+            // Nor does anyone wait for the comparison.
+            for _ in 0..random.below(40) {
+                operate(&mut random, &rig.fs);
+                live(&mut random, &mut rig, &mut held);
+            }
         }
         for job in held.drain(..) {
             rig.read(job);
