@@ -49,6 +49,8 @@ const NEEDS: &[Need] = &[
     program("curl", "curl"),
     program("tar", "tar"),
     program("python3", "python3"),
+    program("ps", "procps"),
+    program("haproxy", "haproxy"),
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("xz-utils", Sign::Program("xz")),

@@ -37,6 +37,8 @@ pub(crate) const ROOMS: &[Room] = &[
         &["fjall", "zstd"],
     ),
     room(1, "vigie-archive", "a tree as a PAX tar stream, and its writing to disk", &["tar"]),
+    room(1, "vigie-health", "checks, hysteresis, drain, answers for load balancers", &[]),
+    room(1, "vigie-exec", "commands of this machine: process groups, time limits, bounded output", &[]),
     Room {
         name: "vigie-model",
         floor: 0,
@@ -61,4 +63,5 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-watch/src/files/handle.rs", "name_to_handle_at(2) and FS_IOC_GETFSUUID"),
     ("crates/vigie-watch/tests/it/real.rs", "truncate(2), by path"),
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
+    ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
 ];
