@@ -14,8 +14,8 @@ pub use place::{BadPlace, Place};
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::messages::{
-    Answer, Entry, FlushReport, FlushRequest, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE,
-    InviteRequest, Invited, LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
+    Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ,
+    HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -89,6 +89,17 @@ impl Client {
     pub async fn invite(&self, request: &InviteRequest) -> Result<Invited, ClientError> {
         let body = self.json("invite", request)?;
         self.whole(self.ask(Method::POST, "invite", "", Some(body)).await?).await
+    }
+
+    /// Takes the machine out of service.
+    pub async fn drain(&self, request: &DrainRequest) -> Result<DrainReport, ClientError> {
+        let body = self.json("drain", request)?;
+        self.whole(self.ask(Method::POST, "drain", "", Some(body)).await?).await
+    }
+
+    /// Takes the machine back into service.
+    pub async fn undrain(&self) -> Result<DrainReport, ClientError> {
+        self.whole(self.ask(Method::POST, "undrain", "", Some(Bytes::new())).await?).await
     }
 
     fn json<T: Serialize>(&self, act: &'static str, body: &T) -> Result<Bytes, ClientError> {

@@ -2,6 +2,7 @@
 //! a field that a newer hub adds is ignored by an older client.
 
 mod control;
+mod drain;
 mod error;
 mod log;
 mod tree;
@@ -10,6 +11,7 @@ pub use control::{
     DamagedBlock, DamagedFile, DamagedPlace, FlushOutcome, FlushReport, FlushRequest, InviteRequest, Invited,
     MachineFlush, VerifyLine, VerifyProgress, VerifyResult,
 };
+pub use drain::{DrainReport, DrainRequest};
 pub use error::{ApiError, ErrorBody, ErrorKind};
 pub use log::{LogLine, LogQuery};
 pub use tree::{

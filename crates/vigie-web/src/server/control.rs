@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long a flush waits when the question does not say.
 const FLUSH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 pub(super) async fn hub_status(State(state): State<HubState>) -> Json<serde_json::Value> {
     Json(part("hub", state.hub.status().await))
@@ -25,7 +25,7 @@ pub(super) async fn agent_status(State(state): State<AgentState>) -> Json<serde_
 }
 
 /// Says which part of Vigie speaks, in the first field.
-fn part(name: &str, status: serde_json::Value) -> serde_json::Value {
+pub(super) fn part(name: &str, status: serde_json::Value) -> serde_json::Value {
     let mut all = serde_json::Map::new();
     all.insert("part".into(), name.into());
     match status {
@@ -88,7 +88,7 @@ pub(super) async fn invite(
     Ok(Json(Invited { token }))
 }
 
-fn read<T>(body: Body<T>) -> Result<T, Refused> {
+pub(super) fn read<T>(body: Body<T>) -> Result<T, Refused> {
     match body {
         Ok(Json(body)) => Ok(body),
         Err(rejection) => Err(ApiError::new(ErrorKind::Usage, rejection.body_text())

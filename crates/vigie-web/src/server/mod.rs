@@ -1,6 +1,7 @@
 //! The answering end: addresses, listeners and their tasks.
 //!
-//! A hub and an agent serve the same shape; an agent knows `status` and `flush` only. Every connection is a
+//! A hub and an agent serve the same shape; an agent knows `status` and `flush` only, health answers `status`,
+//! `drain` and `undrain`. Every connection is a
 //! task of its listener's, so that dropping [`Running`] ends them all, and [`Running::shutdown`] lets the
 //! answers that are under way finish first.
 
@@ -10,6 +11,7 @@ mod away;
 mod cat;
 mod control;
 mod guard;
+mod health;
 mod log;
 mod ls;
 mod reply;
@@ -19,7 +21,7 @@ mod tree;
 mod verify;
 mod walk;
 
-pub use sides::{AgentSide, HubSide, InviteRefused};
+pub use sides::{AgentSide, HealthSide, HubSide, InviteRefused};
 pub use socket::{ListenError, ShortPath};
 pub use verify::verify_store;
 
@@ -114,6 +116,12 @@ pub async fn serve_agent(listen: &Listen, agent: Arc<dyn AgentSide>) -> Result<R
         .route("/status", get(control::agent_status))
         .route("/flush", post(control::agent_flush))
         .with_state(AgentState { agent });
+    serve(listen, router, ErrorKind::Unsupported, CancellationToken::new()).await
+}
+
+/// Serves the API of a process that answers load balancers and is no agent.
+pub async fn serve_health(listen: &Listen, health: Arc<dyn HealthSide>) -> Result<Running, ListenError> {
+    let router = health::routes(health.clone()).route("/status", get(health::status).with_state(health));
     serve(listen, router, ErrorKind::Unsupported, CancellationToken::new()).await
 }
 

@@ -1,9 +1,10 @@
 //! What the API needs of the part that it speaks for: of a hub, or of an agent.
 
-use crate::messages::{FlushOutcome, FlushReport, MachineFlush};
+use crate::messages::{DrainReport, FlushOutcome, FlushReport, MachineFlush};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use vigie_agent::Agent;
+use vigie_health::{Drained, HealthService};
 use vigie_hub::{FlushEnd, Hub, InviteError};
 use vigie_model::{MachineId, UnixNanos};
 use vigie_store::{Store, StoreError};
@@ -44,6 +45,36 @@ pub trait AgentSide: Send + Sync + 'static {
 
     /// Waits until everything before now is durable on the hub.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, FlushReport>;
+}
+
+/// The health answers of a machine, as an API sees them.
+pub trait HealthSide: Send + Sync + 'static {
+    /// How it does, as a JSON object.
+    fn status(&self) -> serde_json::Value;
+
+    /// Takes the machine out of service, durably. May block on the disk. An error says why not, in words.
+    fn drain(&self, reason: Option<&str>) -> Result<DrainReport, String>;
+
+    /// Takes it back into service, durably. May block on the disk. An error says why not, in words.
+    fn undrain(&self) -> Result<DrainReport, String>;
+}
+
+impl HealthSide for HealthService {
+    fn status(&self) -> serde_json::Value {
+        json(&HealthService::status(self))
+    }
+
+    fn drain(&self, reason: Option<&str>) -> Result<DrainReport, String> {
+        let changed = HealthService::status(self).drained.is_none();
+        let Drained { reason, since_unix_ns } =
+            HealthService::drain(self, reason).map_err(|e| e.to_string())?;
+        Ok(DrainReport { drained: true, reason, since_unix_ns: Some(since_unix_ns), changed })
+    }
+
+    fn undrain(&self) -> Result<DrainReport, String> {
+        let changed = HealthService::undrain(self).map_err(|e| e.to_string())?;
+        Ok(DrainReport { changed, ..DrainReport::default() })
+    }
 }
 
 impl HubSide for Hub {

@@ -7,6 +7,7 @@
 
 mod control;
 mod guard;
+mod health;
 mod log;
 mod tree;
 mod world;
