@@ -68,6 +68,9 @@ pub(crate) enum Command {
     Flush(commands::flush::FlushArgs),
     Verify(commands::verify::VerifyArgs),
     Watch(commands::watch::WatchArgs),
+    Health(commands::health::HealthArgs),
+    Drain(commands::drain::DrainArgs),
+    Undrain(commands::drain::UndrainArgs),
 }
 
 impl Command {
@@ -76,6 +79,7 @@ impl Command {
         match self {
             Command::Hub(args) => args.command.is_none(),
             Command::Agent(_) => true,
+            Command::Health(args) => args.is_service(),
             _ => false,
         }
     }
@@ -100,6 +104,9 @@ impl Cli {
                 Command::Flush(args) => args.run(context).await,
                 Command::Verify(args) => args.run(context).await,
                 Command::Watch(args) => args.run(context).await,
+                Command::Health(args) => args.run(context).await,
+                Command::Drain(args) => args.run(context).await,
+                Command::Undrain(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

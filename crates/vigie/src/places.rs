@@ -10,6 +10,9 @@ pub(crate) const HUB_SOCKET: &str = "api.sock";
 /// The agent's socket, in its state directory.
 pub(crate) const AGENT_SOCKET: &str = "agent.sock";
 
+/// The socket of `vigie health serve`, in its state directory.
+pub(crate) const HEALTH_SOCKET: &str = "health.sock";
+
 /// Where a hub keeps its data: `/var/lib/vigie` for root, else below `$XDG_DATA_HOME`.
 pub(crate) fn hub_data() -> Result<PathBuf, Failure> {
     default_dir("/var/lib/vigie", "XDG_DATA_HOME", ".local/share", "--data")

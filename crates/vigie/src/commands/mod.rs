@@ -2,7 +2,9 @@
 
 pub(crate) mod agent;
 pub(crate) mod cat;
+pub(crate) mod drain;
 pub(crate) mod flush;
+pub(crate) mod health;
 pub(crate) mod hub;
 pub(crate) mod invite;
 pub(crate) mod log;

@@ -44,16 +44,15 @@ impl StatusArgs {
     }
 }
 
-/// A status for people: of a hub, or of an agent alone.
+/// A status for people: of a hub, of an agent alone, or of health answers.
 fn shown(out: &Output, status: &Value) -> Result<Vec<String>, Failure> {
     let unread =
         |e: serde_json::Error| Failure::failed("the status is not what this version knows").because(&e);
-    if status.get("part").and_then(Value::as_str) == Some("agent") {
-        let agent = AgentStatus::deserialize(status).map_err(unread)?;
-        return Ok(shown_agent(out, &agent));
+    match status.get("part").and_then(Value::as_str) {
+        Some("agent") => Ok(shown_agent(out, &AgentStatus::deserialize(status).map_err(unread)?)),
+        Some("health") => crate::commands::health::shown::shown(out, status),
+        _ => Ok(shown_hub(out, &HubStatus::deserialize(status).map_err(unread)?)),
     }
-    let hub = HubStatus::deserialize(status).map_err(unread)?;
-    Ok(shown_hub(out, &hub))
 }
 
 fn shown_agent(out: &Output, agent: &AgentStatus) -> Vec<String> {

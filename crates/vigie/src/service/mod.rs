@@ -1,8 +1,10 @@
 //! Hub and agent as parts of a process that stays: started, told to stop, and their changes shown.
 
 pub(crate) mod agent;
+pub(crate) mod checks;
 pub(crate) mod hub;
 pub(crate) mod live;
+pub(crate) mod role_files;
 pub(crate) mod roots;
 pub(crate) mod token;
 

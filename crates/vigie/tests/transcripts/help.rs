@@ -2,8 +2,10 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 11] =
-    ["up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch"];
+const COMMANDS: [&str; 14] = [
+    "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
+    "drain", "undrain",
+];
 
 #[test]
 fn the_program_names_all_commands_and_exit_codes() {
@@ -21,9 +23,9 @@ fn the_program_names_all_commands_and_exit_codes() {
 #[test]
 fn every_command_has_examples() {
     let home = Home::new();
-    let invite: &[&str] = &["hub", "invite", "--help"];
+    let nested = [["hub", "invite", "--help"], ["health", "serve", "--help"], ["health", "check", "--help"]];
     let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
-    all.push(invite.to_vec());
+    all.extend(nested.map(Vec::from));
     for args in all {
         let said = home.run(&args);
         assert_eq!(said.code, 0, "{args:?}");
