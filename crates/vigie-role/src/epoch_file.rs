@@ -2,7 +2,7 @@
 //! place.
 //!
 //! ```text
-//! vigie-epoch 1 00000000000000000007 5f3a9c01\n
+//! vigie-epoch 1 00000000000000000007 6364811c\n
 //! └ what it is  └ 20 digits          └ CRC-32C of everything before, 8 hexadecimal digits
 //! ```
 //!
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn golden_line_truncation_and_damage() {
         let line = encode(Epoch(7));
-        assert_eq!(std::str::from_utf8(&line).unwrap(), "vigie-epoch 1 00000000000000000007 c3ea1c5c\n");
+        assert_eq!(std::str::from_utf8(&line).unwrap(), "vigie-epoch 1 00000000000000000007 6364811c\n");
         assert_eq!(decode(&encode(Epoch(u64::MAX))), Some(Epoch(u64::MAX)));
         for cut in 0..line.len() {
             assert_eq!(decode(&line[..cut]), None, "{cut}");

@@ -130,7 +130,7 @@ impl Member {
         out.push(MemberAction::Send(FromMember::Join(Join {
             boot: self.wish.boot,
             priority: self.wish.priority,
-            nofailover: self.is_barred() || self.leaving,
+            nofailover: self.unwilling().is_some(),
             renews: true,
             holding: self.holding(),
             stamp: Stamp(now),
@@ -177,6 +177,7 @@ impl Member {
                 self.want_secondaire(cause);
             }
             ToMember::StepDown { epoch, cause } => self.step_down(epoch, cause, &mut out),
+            ToMember::Cleared => self.barred = false,
             ToMember::Refused(why) => {
                 self.lose(Cause::SteppedDown, &mut out);
                 self.want_secondaire(Cause::SteppedDown);
@@ -237,8 +238,8 @@ impl Member {
         if self.acting() == Some(grant.epoch) {
             return;
         }
-        if self.leaving || self.is_barred() {
-            return self.refuse(grant.epoch, out);
+        if let Some(cause) = self.unwilling() {
+            return self.refuse(grant.epoch, cause, out);
         }
         if now >= deadline(grant.stamp, grant.ttl) {
             self.offered = Some(grant);
@@ -272,8 +273,8 @@ impl Member {
             return;
         }
         let Some(offered) = self.offered.filter(|offered| offered.epoch == epoch) else { return };
-        if self.leaving || self.is_barred() {
-            self.refuse(epoch, out);
+        if let Some(cause) = self.unwilling() {
+            self.refuse(epoch, cause, out);
         } else if now < deadline(stamp, offered.ttl) && epoch > self.released {
             self.take(Grant { stamp, ..offered });
         }
@@ -285,7 +286,7 @@ impl Member {
             self.lost = cause;
             self.want_secondaire(cause);
         } else if self.acting() != Some(epoch) {
-            self.refuse(epoch, out);
+            self.refuse(epoch, cause, out);
         }
         // Otherwise its demotion is under way, and is told when it has ended.
     }
@@ -294,7 +295,7 @@ impl Member {
 
     /// The epoch that the authority must still count with.
     fn holding(&self) -> Option<Epoch> {
-        self.acting().or(self.lease.map(|lease| lease.epoch))
+        self.lease.map(|lease| lease.epoch).or(self.acting())
     }
 
     fn renew(&mut self, now: Duration, out: &mut Vec<MemberAction>) {
@@ -334,10 +335,20 @@ impl Member {
         }
     }
 
+    /// Why it does not take a role, if it does not.
+    fn unwilling(&self) -> Option<Cause> {
+        match (self.leaving, self.barred, self.wish.nofailover) {
+            (true, ..) => Some(Cause::Left),
+            (_, true, _) => Some(Cause::HookFailed),
+            (.., true) => Some(Cause::Declined),
+            _ => None,
+        }
+    }
+
     /// A grant is not taken.
-    fn refuse(&mut self, epoch: Epoch, out: &mut Vec<MemberAction>) {
+    fn refuse(&mut self, epoch: Epoch, cause: Cause, out: &mut Vec<MemberAction>) {
         self.offered = None;
-        self.lost = if self.leaving { Cause::Left } else { Cause::SteppedDown };
+        self.lost = cause;
         self.give_back(Some(epoch), out);
     }
 

@@ -75,6 +75,8 @@ pub enum ToMember {
         /// Why.
         cause: Cause,
     },
+    /// Its hook may try again.
+    Cleared,
     /// It is not a member.
     Refused(Refusal),
 }

@@ -37,13 +37,15 @@ pub enum Cause {
     MemberRestarted,
     /// The authority was restarted, and the principal did not come back in time.
     HubRestarted,
+    /// The member that was chosen does not want to be principal.
+    Declined,
     /// Nobody said why.
     Unknown,
 }
 
 impl Cause {
     /// Every cause, in the order of the declaration.
-    pub const ALL: [Cause; 11] = [
+    pub const ALL: [Cause; 12] = [
         Cause::First,
         Cause::Joined,
         Cause::Left,
@@ -54,6 +56,7 @@ impl Cause {
         Cause::Priority,
         Cause::MemberRestarted,
         Cause::HubRestarted,
+        Cause::Declined,
         Cause::Unknown,
     ];
 
@@ -70,6 +73,7 @@ impl Cause {
             Cause::Priority => "priority",
             Cause::MemberRestarted => "member-restarted",
             Cause::HubRestarted => "hub-restarted",
+            Cause::Declined => "declined",
             Cause::Unknown => "unknown",
         }
     }

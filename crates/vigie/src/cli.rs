@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Health(commands::health::HealthArgs),
     Drain(commands::drain::DrainArgs),
     Undrain(commands::drain::UndrainArgs),
+    Role(commands::role::RoleArgs),
 }
 
 impl Command {
@@ -107,6 +108,7 @@ impl Cli {
                 Command::Health(args) => args.run(context).await,
                 Command::Drain(args) => args.run(context).await,
                 Command::Undrain(args) => args.run(context).await,
+                Command::Role(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

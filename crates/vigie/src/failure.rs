@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     Negative,
     /// It could not see, or give, all.
     Partial,
+    /// An epoch was refused because it is old.
+    Stale,
 }
 
 impl Outcome {
@@ -23,6 +25,8 @@ impl Outcome {
             Outcome::Done => 0,
             Outcome::Negative => 1,
             Outcome::Partial => 3,
+            // `EX_TEMPFAIL` of sysexits.h, which no other end of a command has.
+            Outcome::Stale => 75,
         }
     }
 

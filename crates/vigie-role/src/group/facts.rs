@@ -94,10 +94,12 @@ pub enum Fact<M> {
         /// Why.
         why: Refusal,
     },
-    /// A member is out of the line until that is cleared, because its hook failed.
+    /// A member is out of the line until that is cleared or it joins anew.
     Barred {
         /// Who.
         member: M,
+        /// Why: its hook failed, it declined, or it is leaving.
+        cause: Cause,
     },
 }
 

@@ -24,6 +24,8 @@ pub struct Member {
     pub nofailover: bool,
     /// It stepped down, so everybody else comes first.
     pub yielded: bool,
+    /// It has not finished to give back an epoch that is no longer its own.
+    pub busy: bool,
     /// Whether silence means something.
     pub renews: bool,
     /// Its last sign of life, by the authority's clock.
@@ -40,7 +42,7 @@ impl Member {
 
     /// Whether it could be principal at this moment.
     pub(super) fn is_eligible(&self, now: Duration, settings: &Settings) -> bool {
-        let willing = self.connected && !self.nofailover;
+        let willing = self.connected && !self.nofailover && !self.busy;
         match settings.mode {
             Mode::Fast => willing,
             // Who is silent would have to be waited for once more.
@@ -125,6 +127,7 @@ impl<M: Clone + Ord> Line<M> {
             priority: join.priority,
             nofailover: join.nofailover,
             yielded,
+            busy: join.holding.is_some(),
             renews: join.renews,
             heard: now,
             stamp: join.stamp,

@@ -258,10 +258,14 @@ impl<M: Clone + Ord + Debug> Group<M> {
 
     /// Says whether a member may be principal. Clearing it also clears what a failed hook has set.
     pub fn set_nofailover(&mut self, now: Duration, member: &M, nofailover: bool) -> Vec<Action<M>> {
-        if let Some(found) = self.line.get_mut(member) {
-            found.nofailover = nofailover;
+        let Some(found) = self.line.get_mut(member) else { return Vec::new() };
+        found.nofailover = nofailover;
+        let mut out = Vec::new();
+        if !nofailover {
+            self.send(member, ToMember::Cleared, &mut out);
         }
-        self.tick(now)
+        out.extend(self.tick(now));
+        out
     }
 
     // === what members say ===
@@ -335,19 +339,25 @@ impl<M: Clone + Ord + Debug> Group<M> {
             return self.settle(now, out);
         }
         let ttl = self.settings.ttl;
+        let mut busy = false;
         let answer = match (epoch, self.held_by(member, boot)) {
             (Some(epoch), Some(held)) if held.epoch == epoch => {
                 held.heard = now;
                 held.expires = held.expires.map(|_| expiry(now, held.ttl));
                 ToMember::Renewed { epoch: Some(epoch), stamp, ttl: held.ttl }
             }
-            // It still does what it must not: it is told so every time.
+            // It still does what it must not, or is about to end it. It is told every time, and is not chosen: to
+            // be granted the next epoch it would first have to be done with this one.
             (Some(_), _) => {
+                busy = true;
                 let cause = self.last.as_ref().map_or(Cause::Joined, |last| last.cause);
                 self.secondaire(cause)
             }
             (None, _) => ToMember::Renewed { epoch: None, stamp, ttl },
         };
+        if let Some(known) = self.line.get_mut(member) {
+            known.busy = busy;
+        }
         self.send(member, answer, out);
         self.settle(now, out);
     }
@@ -363,15 +373,17 @@ impl<M: Clone + Ord + Debug> Group<M> {
     ) {
         let Some(known) = self.line.on(member, conn) else { return };
         known.heard = now;
+        known.busy = false;
         let boot = known.boot;
-        if cause == Cause::HookFailed && !known.nofailover {
+        // Whoever cannot or will not is not asked again and again.
+        if matches!(cause, Cause::HookFailed | Cause::Declined | Cause::Left) && !known.nofailover {
             known.nofailover = true;
-            out.push(Action::Tell(Fact::Barred { member: member.clone() }));
+            out.push(Action::Tell(Fact::Barred { member: member.clone(), cause }));
         }
         if let Some(held) = self.held_by(member, boot)
             && held.epoch == epoch
         {
-            let cause = held.asked.filter(|_| cause != Cause::HookFailed).unwrap_or(cause);
+            let cause = held.asked.filter(|_| !matches!(cause, Cause::HookFailed | Cause::Declined)).unwrap_or(cause);
             self.end(now, cause, out);
             self.send(member, self.secondaire(cause), out);
         }
@@ -413,7 +425,7 @@ impl<M: Clone + Ord + Debug> Group<M> {
         }
         let was_announced = matches!(
             cause,
-            Cause::Left | Cause::SteppedDown | Cause::HookFailed | Cause::Priority
+            Cause::Left | Cause::SteppedDown | Cause::HookFailed | Cause::Declined | Cause::Priority
         );
         let detection = match (was_announced, held.expires) {
             (true, _) => Some(Duration::ZERO),

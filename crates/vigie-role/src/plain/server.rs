@@ -349,7 +349,7 @@ impl Desk<'_> {
                 self.seats.remove(&to);
                 return;
             }
-            ToMember::Renewed { .. } | ToMember::StepDown { .. } => return,
+            ToMember::Renewed { .. } | ToMember::StepDown { .. } | ToMember::Cleared => return,
         };
         let before = if role == Role::Principal { self.vacant.take() } else { None };
         let vacant = before.map(|ended| self.clock.monotonic().saturating_sub(ended.at));

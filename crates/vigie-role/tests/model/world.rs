@@ -163,6 +163,15 @@ impl World {
         steps
     }
 
+    /// Everybody is there and has its role: where most mishaps find a world.
+    pub(crate) fn settled(mut self) -> Self {
+        while let Some((prompt, _)) = self.prompt() {
+            self.apply(prompt);
+        }
+        assert_eq!(self.principals(), [0]);
+        self
+    }
+
     /// What happens next unless it is slow, and how it is slow.
     fn prompt(&self) -> Option<(Step, Step)> {
         if let Some(at) = self.net.iter().position(|packet| self.can_arrive(packet)) {
@@ -456,15 +465,22 @@ impl World {
             if usize::from(holder) != node {
                 return Err(format!("epoch {} has two holders: {holder} and {node}", lease.epoch));
             }
-            if engine.acting().is_some_and(|acting| acting != lease.epoch) && engine.acting() > Some(lease.epoch) {
+            if engine.acting() > Some(lease.epoch) {
                 return Err(format!("{node} acts in {:?} and holds {}", engine.acting(), lease.epoch));
             }
         }
         if self.settings.mode == Mode::Safe && within.len() > 1 {
             return Err(format!("two at once, each within its own lease: {within:?}"));
         }
-        // Whoever's hook of promotion runs or ran, holds what it acts in, or its lease is over, or it is undone.
         Ok(())
+    }
+
+    /// Whoever's hook failed may try again.
+    pub(crate) fn clear_nofailover(&mut self) {
+        for member in 0..self.nodes.len() as u8 {
+            let actions = self.hub.set_nofailover(self.now, &member, false);
+            self.hub_does(actions);
+        }
     }
 
     /// Who holds a lease and has finished its promotion.

@@ -10,6 +10,7 @@ pub(crate) mod invite;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod restore;
+pub(crate) mod role;
 pub(crate) mod status;
 pub(crate) mod up;
 pub(crate) mod verify;
