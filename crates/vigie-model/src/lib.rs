@@ -10,7 +10,7 @@
 //! [`content`] what a file holds, and the lists that large files are made of ·
 //! [`record`] the envelope of one journaled fact ·
 //! [`files`] the first stream: what happens to files ·
-//! [`machines`] the stream of enrolments · [`status`] what an agent says of itself ·
+//! [`machines`] the stream of enrolments · [`roles`] who is principal · [`status`] what an agent says of itself ·
 //! [`tree`] a line of a tree as the hub knows it ·
 //! [`ask`] what hub and agent answer each other.
 
@@ -23,6 +23,7 @@ pub mod machines;
 pub mod meta;
 pub mod path;
 pub mod record;
+pub mod roles;
 pub mod status;
 pub mod time;
 pub mod tree;

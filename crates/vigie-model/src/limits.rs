@@ -37,3 +37,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// Extended attributes of one node, names and values together; past it the node is recorded
 /// without them and an error record says so.
 pub const XATTR_BYTES_MAX: usize = 512 * 1024;
+
+/// Longest word in a record about roles: a group's name, a mode, a cause.
+pub const ROLE_WORD_BYTES_MAX: usize = 64;
+
+/// Longest text in a record about roles: a reason in a line or two.
+pub const ROLE_TEXT_BYTES_MAX: usize = 1024;

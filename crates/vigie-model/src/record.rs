@@ -16,13 +16,15 @@ impl Stream {
     pub const FILES: Stream = Stream(1);
     /// What the hub itself does with machines: enrolments.
     pub const MACHINES: Stream = Stream(2);
-    // 3 roles, 4 findings, 5 decoys, 6 meter: spoken for, not written by this version.
+    /// Who is principal of what: [`crate::roles::RoleEvent`].
+    pub const ROLES: Stream = Stream(3);
+    // 4 findings, 5 decoys, 6 meter: spoken for, not written by this version.
     /// Free remarks; so far only simulations write them, to prove that unknown streams travel.
     pub const NOTES: Stream = Stream(7);
 
     /// Whether only the hub's own machine may state such facts: they decide who is who.
     pub fn is_of_the_hub(self) -> bool {
-        self == Stream::MACHINES
+        matches!(self, Stream::MACHINES | Stream::ROLES)
     }
 }
 

@@ -7,7 +7,9 @@ use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX, SEAL_BYTES};
 use crate::medium::IndexMedium;
 use crate::read::ContentReader;
 use crate::shared::Shared;
-use crate::types::{At, Batch, Committed, Gap, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport};
+use crate::types::{
+    At, Batch, Committed, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -161,6 +163,11 @@ impl Store {
     /// The machine that bears this name now.
     pub fn machine_named(&self, name: &str) -> Result<Option<MachineId>, StoreError> {
         Ok(self.shared.index.machine_named(name)?)
+    }
+
+    /// What is recorded of each group of principal and secondaires, by name.
+    pub fn groups(&self) -> Result<Vec<GroupState>, StoreError> {
+        Ok(self.shared.index.groups()?)
     }
 
     /// How much there is.

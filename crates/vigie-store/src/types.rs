@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out of it.
 
+use vigie_model::roles::{GroupSet, TermBegun};
 use vigie_model::{
     AgentRecord, BlockKind, BytePath, Digest, GapCause, Incarnation, MachineId, Metadata, NodeState, Origin,
     RecordNo, Seq, UnixNanos,
@@ -98,6 +99,24 @@ pub struct LastOf {
     pub seq: Seq,
     /// When it was observed, made monotone within the incarnation.
     pub observed: UnixNanos,
+}
+
+/// What is recorded of a group of principal and secondaires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupState {
+    /// Its name.
+    pub group: String,
+    /// What is set, if anything ever was.
+    pub set: Option<GroupSet>,
+    /// The newest term, if there ever was one.
+    pub term: Option<TermBegun>,
+}
+
+impl GroupState {
+    /// A group of which nothing is known yet.
+    pub(crate) fn new(group: &str) -> Self {
+        GroupState { group: group.to_owned(), set: None, term: None }
+    }
 }
 
 /// How much there is.

@@ -14,9 +14,10 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use vigie_model::files::{Created, GapOpened, Renamed};
 use vigie_model::machines::Enrolled;
+use vigie_model::roles::RoleEvent;
 use vigie_model::{
-    AgentRecord, BytePath, EdgeName, FileEvent, GapCause, Incarnation, MachineId, NodeId, NodeType, RecordNo,
-    Seq, Stream, UnixNanos,
+    AgentRecord, BytePath, EdgeName, FileEvent, GapCause, Incarnation, MachineId, NodeId, NodeType,
+    PayloadError, RecordNo, Seq, Stream, UnixNanos,
 };
 
 /// Version of all rows. An index of another version is rebuilt.
@@ -245,9 +246,25 @@ impl Rows<'_> {
                 Ok(enrolled) => self.enrolled(&enrolled),
                 Err(_) => return Ok(false),
             },
+            Stream::ROLES => match RoleEvent::decode(fact) {
+                Ok(event) => self.role(&event, fact),
+                Err(PayloadError::Unknown { .. }) => {}
+                Err(PayloadError::Damaged { .. }) => return Ok(false),
+            },
             _ => {}
         }
         Ok(true)
+    }
+
+    /// Of roles, the index knows what a hub has to know when it starts.
+    fn role(&mut self, event: &RoleEvent, fact: &AgentRecord) {
+        let tag = match event {
+            RoleEvent::Begun(_) => Tag::Term,
+            RoleEvent::Set(_) => Tag::GroupSet,
+            RoleEvent::Ended(_) | RoleEvent::Barred(_) | RoleEvent::Asked(_) => return,
+        };
+        let key = Key::tag(tag).bytes(event.group().as_bytes()).done();
+        self.changes.push((Table::Misc, key, Some(fact.payload.clone())));
     }
 
     fn file_event(&mut self, event: &FileEvent, open_gaps: &mut Vec<GapRow>) -> Result<(), KvError> {

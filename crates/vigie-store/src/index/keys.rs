@@ -39,6 +39,10 @@ pub(crate) enum Tag {
     RunByTime = b't',
     /// ordinal 4 · opening record 8 → see [`super::apply::GapRow`].
     Gap = b'g',
+    /// group → the payload of its newest [`vigie_model::roles::TermBegun`].
+    Term = b'p',
+    /// group → the payload of its newest [`vigie_model::roles::GroupSet`].
+    GroupSet = b's',
 }
 
 /// What a row of table `Nodes` says.

@@ -1,12 +1,13 @@
 //! The index: the tree at every instant, and where everything lies. It is derived from the journal, one
 //! frame at a time ([`apply`]); [`keys`] tells its rows, [`tree`] asks for the tree at an instant,
-//! [`history`] for what happened to a path, [`instants`] for instants and gaps.
+//! [`history`] for what happened to a path, [`instants`] for instants and gaps, [`roles`] for groups.
 
 pub(crate) mod apply;
 mod history;
 mod instants;
 pub(crate) mod keys;
 mod places;
+mod roles;
 mod tree;
 
 pub(crate) use instants::TimeAt;

@@ -1,0 +1,39 @@
+//! What is recorded of each group: the newest term, and what is set.
+
+use super::Index;
+use super::apply::from_cbor;
+use super::keys::{Key, Tag};
+use crate::error::KvError;
+use crate::kv::{Order, Table};
+use crate::types::GroupState;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use vigie_model::roles::{GroupSet, TermBegun};
+
+impl Index {
+    /// Every group that a record is about, by name.
+    pub(crate) fn groups(&self) -> Result<Vec<GroupState>, KvError> {
+        let mut groups: BTreeMap<String, GroupState> = BTreeMap::new();
+        for row in self.rows_of(Tag::GroupSet)? {
+            let set: GroupSet = from_cbor(&row)?;
+            let group = groups.entry(set.group.clone()).or_insert_with(|| GroupState::new(&set.group));
+            group.set = Some(set);
+        }
+        for row in self.rows_of(Tag::Term)? {
+            let term: TermBegun = from_cbor(&row)?;
+            let group = groups.entry(term.group.clone()).or_insert_with(|| GroupState::new(&term.group));
+            group.term = Some(term);
+        }
+        Ok(groups.into_values().collect())
+    }
+
+    fn rows_of(&self, tag: Tag) -> Result<Vec<Vec<u8>>, KvError> {
+        let key = Key::tag(tag);
+        let mut rows = Vec::new();
+        self.kv()?.range(Table::Misc, &key.low(), &key.high(), Order::Ascending, &mut |_, row| {
+            rows.push(row.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+}
