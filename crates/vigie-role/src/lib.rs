@@ -9,7 +9,7 @@
 //! [`limits`] every bound, with its reason ·
 //! [`words`] roles, causes, modes, names, settings ·
 //! [`message`] what members and authority tell each other ·
-//! [`lease`] who counts from when ·
+//! [`lease`] who counts from when · [`notice`] their messages as bytes ·
 //! [`group`] the authority's side of one group · [`authority`] all groups ·
 //! [`hooks`] which command runs when · [`member`] a member's side ·
 //! [`clock`] the clock that leases are measured on ·
@@ -44,6 +44,7 @@ pub mod lease;
 pub mod limits;
 pub mod member;
 pub mod message;
+pub mod notice;
 pub mod plain;
 pub mod words;
 

@@ -76,6 +76,9 @@ pub const NOTSENT_LOWAT_BYTES: u32 = 128 * 1024;
 /// Requests that may be under way at once, each way, on one connection.
 pub const CALLS_MAX: usize = 64;
 
+/// Short frames that may wait to be written before a notice is refused: calls of both sides at their most, and some.
+pub const NOTICES_WAITING_MAX: usize = 4 * CALLS_MAX;
+
 /// Bytes of one reply that may be under way before its reader takes some: a few of the largest parts, so
 /// that some are read while others travel.
 pub const REPLY_WINDOW_BYTES: u64 = 4 * 1024 * 1024;

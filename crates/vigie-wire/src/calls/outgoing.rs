@@ -1,8 +1,10 @@
 //! Our own requests.
 
 use super::{Shared, cost, link_lost};
-use crate::frame::{Failure, FailureCode, Frame, Reply, Request};
-use crate::limits::{CALL_BODY_BYTES_MAX, CALL_DEADLINE_MAX, CALLS_MAX, REPLY_WINDOW_BYTES};
+use crate::frame::{Failure, FailureCode, Frame, Notice, Reply, Request};
+use crate::limits::{
+    CALL_BODY_BYTES_MAX, CALL_DEADLINE_MAX, CALLS_MAX, NOTICES_WAITING_MAX, REPLY_WINDOW_BYTES,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +87,27 @@ impl Caller {
         drop(state);
         let until = Instant::now() + deadline;
         Ok(ReplyStream { id, parts, until, taken: 0, over: false, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Tells the other side something that has no answer. It travels before blocks, in the order of telling.
+    ///
+    /// # Errors
+    /// `Busy`: the session does not get to sending. `LinkLost`: it is over. `Malformed`: the body is longer than
+    /// [`CALL_BODY_BYTES_MAX`].
+    pub fn notify(&self, name: &str, body: Bytes) -> Result<(), Failure> {
+        if body.len() > CALL_BODY_BYTES_MAX {
+            let message = format!("a notice of {} bytes is longer than {CALL_BODY_BYTES_MAX}", body.len());
+            return Err(Failure::new(FailureCode::Malformed, message));
+        }
+        let mut state = self.shared.lock();
+        if state.ended {
+            return Err(link_lost());
+        }
+        if state.queue.len() >= NOTICES_WAITING_MAX {
+            return Err(Failure::new(FailureCode::Busy, "too much waits to be sent already"));
+        }
+        self.shared.push(&mut state, Frame::Notice(Notice { name: name.to_owned(), body }));
+        Ok(())
     }
 
     /// Asks, and joins all parts of the answer, up to `max` bytes.
