@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use vigie_agent::roles::boot_leases;
 use vigie_agent::{Agent, CleanStop, Cpu, Dial, DialError, Parts};
 use vigie_hub::Hub;
 use vigie_model::{
     AgentRecord, BytePath, Clock, FileEvent, GapCause, Incarnation, MachineId, Origin, RecordNo, Seq, Stream,
     UnixNanos,
 };
+use vigie_role::clock::Alarm;
 use vigie_store::disk::{SimDisk, SimFault};
 use vigie_store::{Batch, IndexMedium, MemIndex, NewRecord, Options, Store};
 use vigie_watch::fakes::FakeFs;
@@ -249,7 +251,8 @@ impl World {
             cpu: vigie_hub::Cpu::Inline,
             machine: HUB,
             authority: None,
-        });
+            leases: (Arc::clone(&self.clock), Alarm::Runtime(Arc::clone(&self.clock))),
+        })?;
         self.road.lead_to(Some(hub.clone()));
         self.hub = Some((hub, committer));
         Ok(())
@@ -304,6 +307,8 @@ impl World {
             cpu: Cpu::Inline,
             clean_stop: self.clean_stop.take(),
             snapshot: self.take_snapshot(),
+            roles: Vec::new(),
+            leases: boot_leases(),
         };
         self.agent = Some(Agent::assemble(parts, Arc::clone(&self.road) as Arc<dyn Dial>)?);
         Ok(())

@@ -10,6 +10,7 @@ use crate::link::{Known, LinkSide, Shared, SharedInner, Written, random_bytes, r
 use crate::numbers::Numbers;
 use crate::packers::Packers;
 use crate::readers::FileReader;
+use crate::roles::{Leases, RoleConfig, RoleNow, Roles, boot_leases};
 use crate::session::Sources;
 use crate::state::{CleanStop, Left, State, StateError};
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vigie_model::status::{AgentStatus, LinkStatus};
 use vigie_model::{BytePath, Clock, GapCause, Incarnation, MachineId, Origin, PathError, RecordNo};
+use vigie_role::GroupName;
 use vigie_watch::{Config as WatchConfig, Engine, Files, Inotify, Kernel, RealFiles, StartError, Wake};
 
 /// Contents of live changes that may be in memory: room for several of the largest that count as small.
@@ -44,6 +46,8 @@ pub struct Config {
     pub ignore: Vec<String>,
     /// Places that are never looked into. The state directory is one without being named.
     pub exclude: Vec<BytePath>,
+    /// Groups that it is a member of, each at most once.
+    pub roles: Vec<RoleConfig>,
 }
 
 /// Why an agent cannot start.
@@ -61,6 +65,9 @@ pub enum AgentError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// There is no timer for leases.
+    #[error("cannot make a timer: {0}")]
+    Timer(std::io::Error),
 }
 
 /// What an agent is made of; [`Agent::start`] takes the system's, a simulation its own.
@@ -81,6 +88,10 @@ pub struct Parts {
     pub clean_stop: Option<CleanStop>,
     /// And what it wrote down of what was known ([`crate::Stopped::write_snapshot`]).
     pub snapshot: Option<Box<dyn io::Read + Send>>,
+    /// Groups that it is a member of, each at most once.
+    pub roles: Vec<RoleConfig>,
+    /// The time in which leases are measured.
+    pub leases: Leases,
 }
 
 /// A running agent, for whoever asks it something. Cheap to clone.
@@ -136,6 +147,8 @@ impl Agent {
             cpu: Cpu::Threads,
             clean_stop,
             snapshot: snapshot.map(|file| Box::new(file) as Box<dyn io::Read + Send>),
+            roles: config.roles,
+            leases: boot_leases(),
         };
         let (agent, mut running) = Self::assemble(parts, dial)?;
         running.state = Some(state);
@@ -147,7 +160,9 @@ impl Agent {
     /// # Errors
     /// Before anything is watched.
     pub fn assemble(parts: Parts, dial: Arc<dyn Dial>) -> Result<(Agent, Running), AgentError> {
-        let Parts { machine, name, make_engine, files, clock, cpu, clean_stop, snapshot } = parts;
+        let Parts { machine, name, make_engine, files, clock, cpu, clean_stop, snapshot, roles, leases } =
+            parts;
+        let roles = Roles::start(roles, leases).map_err(AgentError::Timer)?;
         let bell = Arc::new(Notify::new());
         let ring: Wake = {
             let bell = Arc::clone(&bell);
@@ -216,6 +231,7 @@ impl Agent {
             facts_taken: AtomicU64::new(0),
             written: watch::Sender::new(Written::default()),
             link: Mutex::new(link),
+            roles,
         };
         let agent =
             Agent { shared: Shared { inner: Arc::new(inner) }, taught: Arc::new(watch::Sender::new(false)) };
@@ -261,6 +277,11 @@ impl Agent {
     /// How it does.
     pub async fn status(&self) -> AgentStatus {
         self.shared.status().await
+    }
+
+    /// The role of this machine in a group; none where it is no member.
+    pub fn role(&self, group: &GroupName) -> Option<RoleNow> {
+        self.shared.roles.role(group)
     }
 
     /// Waits until everything before now is durable on the hub: the number of the last record that this is

@@ -11,7 +11,7 @@
 //! `capture` the owner of the engine ·
 //! `readers` files into parcels · `parcel` what these are · `budget` how many at once ·
 //! `lanes` parcels on their way out · `packers` compression · `window` how much at once · `numbers` the numbers of records · `ledger` what a flush waits for ·
-//! `session` one connection · `link` one connection after the other · `serve` what the hub may ask ·
+//! `session` one connection · `link` one connection after the other · [`roles`] who is principal · `serve` what the hub may ask ·
 //! [`cpu`] threads or none.
 
 pub mod agent;
@@ -26,6 +26,7 @@ mod numbers;
 mod packers;
 mod parcel;
 mod readers;
+pub mod roles;
 mod serve;
 mod session;
 pub mod state;
@@ -36,5 +37,6 @@ pub use agent::{Agent, AgentError, Config, Parts, Running};
 pub use capture::MakeEngine;
 pub use cpu::Cpu;
 pub use dial::{Dial, DialError, MemoryDial, TlsDial};
+pub use roles::{RoleConfig, RoleNow};
 pub use state::{CleanStop, Left, State, StateError};
 pub use stop::Stopped;

@@ -5,6 +5,7 @@ use crate::capture::Order;
 use crate::dial::Dial;
 use crate::ledger::Ledger;
 use crate::numbers::{Numbers, Resume};
+use crate::roles::Roles;
 use crate::session::{Ended, Session, Sources};
 use crate::window::Window;
 use bytes::Bytes;
@@ -52,6 +53,7 @@ pub(crate) struct SharedInner {
     pub(crate) facts_taken: AtomicU64,
     pub(crate) written: watch::Sender<Written>,
     pub(crate) link: Mutex<LinkStatus>,
+    pub(crate) roles: Roles,
 }
 
 /// How far the writing to the link is.
@@ -244,6 +246,7 @@ impl LinkSide {
         let attending = Arc::clone(&self.dial);
         let caller = calls.caller();
         let _attending = AbortOnDropHandle::new(tokio::spawn(async move { attending.attend(caller).await }));
+        self.shared.roles.connected(&calls.caller()).await;
         self.shared.written.send_modify(|written| written.sessions += 1);
         // What became durable without our hearing of it counts from here on.
         self.shared.note_numbers(&self.sources.numbers);
@@ -261,7 +264,9 @@ impl LinkSide {
             unflushed: false,
             stop,
         };
-        session.run(reader).await
+        let ended = session.run(reader).await;
+        self.shared.roles.disconnected().await;
+        ended
     }
 
     /// Has the hub tell what it has of this machine, unless that is known.

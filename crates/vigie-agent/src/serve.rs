@@ -73,6 +73,7 @@ impl Shared {
         let lag = written.oldest.map_or(0, |oldest| self.clock.wall().0.saturating_sub(oldest.0));
         let passed = self.facts_passed.load(Ordering::Relaxed);
         AgentStatus {
+            roles: self.roles.status(),
             machine: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             hub: self.hub.clone(),

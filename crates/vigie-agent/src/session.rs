@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use vigie_model::{AgentRecord, NodeId};
+use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{Close, CloseCode, Records};
 use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
 use vigie_wire::{Calls, Frame, FrameReader, FrameWriter, Keepalive, Pulse, WireError, block_frames};
@@ -374,6 +375,13 @@ impl Session<'_> {
             }
             Frame::Need(need) => self.from.lanes.answer(&need).map_err(Ended::Violation),
             Frame::Ping { token } => self.queue(&Frame::Pong { token }),
+            Frame::Notice(notice) if notice.name == NOTICE => {
+                // A later hub may say what this version does not know: it goes on without.
+                if let Err(why) = self.shared.roles.heard(&notice.body) {
+                    tracing::warn!("{why}");
+                }
+                Ok(())
+            }
             Frame::Pong { .. } | Frame::Notice(_) => Ok(()),
             Frame::Close(close) => Err(Ended::ByHub(close)),
             other => {

@@ -2,6 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::own::Own;
+use crate::roles::{Change, RoleError, Roles};
 use crate::session;
 use crate::sessions::Sessions;
 use async_trait::async_trait;
@@ -15,8 +16,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vigie_model::machines::{BadMachineName, Enrolled, check_machine_name};
+use vigie_model::status::GroupStatus;
 use vigie_model::{Clock, MachineId};
-use vigie_store::{OpenError, Options, Store};
+use vigie_role::GroupName;
+use vigie_role::clock::{Alarm, BootClock};
+use vigie_store::{OpenError, Options, Store, StoreError};
 use vigie_wire::{AuthorityError, Enroller, HubTls, Invites, InvitesError, Link, Peer, serve_stranger};
 
 /// Wait after a connection could not be accepted, for instance for want of descriptors.
@@ -62,6 +66,12 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// There is no timer for leases.
+    #[error("cannot make a timer: {0}")]
+    Timer(io::Error),
+    /// What is recorded of roles cannot be read.
+    #[error("cannot read what is recorded of roles: {0}")]
+    Roles(StoreError),
 }
 
 /// Why there is no token.
@@ -95,6 +105,8 @@ pub struct Parts {
     pub machine: MachineId,
     /// Who gives certificates, and to whom.
     pub authority: Option<(HubTls, Arc<Invites>)>,
+    /// The time that leases are measured in, and what wakes up by it.
+    pub leases: (Arc<dyn Clock>, Alarm),
 }
 
 /// A running hub, for whoever asks it something. Cheap to clone.
@@ -110,6 +122,7 @@ struct Inner {
     machine: MachineId,
     authority: Option<(HubTls, Arc<Invites>)>,
     own: Own,
+    roles: Roles,
     sessions: Sessions,
     listening: OnceLock<SocketAddr>,
     tasks: TaskTracker,
@@ -137,7 +150,9 @@ impl Hub {
         let invites = Arc::new(Invites::open(&pki, tls.authority())?);
         let machine = tls.hub_id();
         let authority = Some((tls, invites));
-        let hub = Self::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority });
+        let leases: (Arc<dyn Clock>, Alarm) =
+            (Arc::new(BootClock::default()), Alarm::boot().map_err(StartError::Timer)?);
+        let hub = Self::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority, leases })?;
         if let Some(address) = config.listen {
             hub.listen(address).map_err(|source| StartError::Listen { address, source })?;
         }
@@ -146,9 +161,16 @@ impl Hub {
     }
 
     /// A hub of these parts, which listens nowhere.
-    pub fn assemble(parts: Parts) -> Hub {
-        let Parts { store, clock, cpu, machine, authority } = parts;
+    ///
+    /// # Errors
+    /// [`StartError::Roles`].
+    pub fn assemble(parts: Parts) -> Result<Hub, StartError> {
+        let Parts { store, clock, cpu, machine, authority, leases } = parts;
         let own = Own::new(store.clone(), machine);
+        let stopping = CancellationToken::new();
+        let (leases, alarm) = leases;
+        let (roles, task) =
+            Roles::start(&store, leases, alarm, stopping.clone()).map_err(StartError::Roles)?;
         let inner = Inner {
             store,
             clock,
@@ -156,12 +178,15 @@ impl Hub {
             machine,
             authority,
             own,
+            roles: roles.clone(),
             sessions: Sessions::default(),
             listening: OnceLock::new(),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping,
         };
-        Hub { inner: Arc::new(inner) }
+        let hub = Hub { inner: Arc::new(inner) };
+        hub.inner.tasks.spawn(task.run(hub.clone(), roles));
+        Ok(hub)
     }
 
     /// What it has stored.
@@ -189,6 +214,18 @@ impl Hub {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    pub(crate) fn own(&self) -> &Own {
+        &self.inner.own
+    }
+
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.inner.roles
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
     }
 
     pub(crate) fn tls(&self) -> Option<&HubTls> {
@@ -230,6 +267,38 @@ impl Hub {
         // The next one who asks for this name must find it.
         self.visible(committed.last).await;
         Ok(machine)
+    }
+
+    /// A group, or all, as they are at this moment.
+    ///
+    /// # Errors
+    /// [`RoleError::NoSuchGroup`] among others.
+    pub async fn groups(&self, group: Option<GroupName>) -> Result<Vec<GroupStatus>, RoleError> {
+        self.inner.roles.show(group, self.store().machines()?.into_iter().collect()).await
+    }
+
+    /// Asks the principal of a group to give the role back, to this machine or to the next in line. It does so when
+    /// its hook of demotion has ended.
+    ///
+    /// # Errors
+    /// [`RoleError`], when nobody has the role or nobody can take it.
+    pub async fn step_down(&self, group: GroupName, to: Option<&str>) -> Result<(), RoleError> {
+        let to = match to {
+            None => None,
+            Some(name) => {
+                let machine = self.store().machine_named(name)?;
+                Some(machine.ok_or_else(|| RoleError::NoSuchMachine(name.to_owned()))?)
+            }
+        };
+        self.inner.roles.step_down(group, to).await
+    }
+
+    /// Changes what is set for a group. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`RoleError`], when it cannot be set.
+    pub async fn change_group(&self, group: GroupName, change: Change) -> Result<(), RoleError> {
+        self.inner.roles.change(group, change).await
     }
 
     /// Runs a session over a link, in a task of its own: of a machine that proved who it is, or of a

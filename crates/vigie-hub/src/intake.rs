@@ -3,6 +3,7 @@
 
 use crate::flow::Item;
 use crate::hub::Hub;
+use crate::roles::Seat;
 use crate::serve;
 use crate::session::{CreditLeft, Ended, Outgoing};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vigie_model::RecordNo;
+use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{CloseCode, Need, Offer, Records};
 use vigie_wire::{BlockAssembler, Calls, Frame, FrameReader, Keepalive, MachineCard, Pulse, WireBlock};
 
@@ -21,6 +23,7 @@ const VERIFY_BYTES_AIM: usize = 256 * 1024;
 pub(crate) struct Intake {
     pub(crate) hub: Hub,
     pub(crate) card: MachineCard,
+    pub(crate) seat: Seat,
     pub(crate) calls: Calls,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
@@ -119,6 +122,13 @@ impl Intake {
             Frame::Offer(offer) => self.answer_offer(offer).await,
             Frame::Ping { token } => {
                 self.out.send(Frame::Pong { token }).await;
+                Ok(())
+            }
+            Frame::Notice(notice) if notice.name == NOTICE => {
+                // A later agent may say what this version does not know: it goes on without.
+                if let Err(why) = self.seat.heard(&notice.body).await {
+                    tracing::debug!(machine = self.card.name, "{why}");
+                }
                 Ok(())
             }
             Frame::Pong { .. } | Frame::Notice(_) => Ok(()),

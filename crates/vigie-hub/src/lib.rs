@@ -4,7 +4,7 @@
 //! [`hub`] the whole, started and stopped ·
 //! `sessions` who is connected · `session` one connection · `intake` what comes in and is checked ·
 //! [`cpu`] where blocks are verified · `flow` what becomes durable together ·
-//! `own` the hub's own records · `serve` what an agent may ask · `tree` what is recorded of a machine ·
+//! `own` the hub's own records · [`roles`] who is principal · `serve` what an agent may ask · `tree` what is recorded of a machine ·
 //! [`flush`] waiting for everything before now · `away` who is not heard of · [`status`] how everyone does.
 
 mod away;
@@ -14,6 +14,7 @@ pub mod flush;
 pub mod hub;
 mod intake;
 mod own;
+pub mod roles;
 mod serve;
 mod session;
 mod sessions;
@@ -23,4 +24,5 @@ mod tree;
 pub use cpu::Cpu;
 pub use flush::FlushEnd;
 pub use hub::{Config, EnrolmentError, Hub, InviteError, Parts, Running, StartError};
+pub use roles::{Change, RoleError};
 pub use status::HubStatus;

@@ -33,11 +33,19 @@ impl Own {
 
 impl Turn<'_> {
     /// Journals a fact; durable when it returns.
-    pub(crate) async fn state(mut self, fact: AgentRecord) -> Result<Committed, CommitError> {
+    pub(crate) async fn state(self, fact: AgentRecord) -> Result<Committed, CommitError> {
+        self.state_all(vec![fact]).await
+    }
+
+    /// Journals some facts together, in their order; durable when it returns.
+    pub(crate) async fn state_all(mut self, facts: Vec<AgentRecord>) -> Result<Committed, CommitError> {
         let Own { store, machine, incarnation, .. } = self.own;
-        let n = self.last.next();
-        let origin = Origin { machine: *machine, incarnation: *incarnation, n };
-        let records = vec![NewRecord { origin, fact }];
+        let mut n = *self.last;
+        let number = |fact| {
+            n = n.next();
+            NewRecord { origin: Origin { machine: *machine, incarnation: *incarnation, n }, fact }
+        };
+        let records: Vec<NewRecord> = facts.into_iter().map(number).collect();
         let committed = store.commit(Batch { blocks: Vec::new(), records }).await?;
         *self.last = n;
         Ok(committed)

@@ -86,6 +86,11 @@ impl Outgoing {
     pub(crate) async fn send(&self, frame: Frame) {
         let _ended = self.0.send(frame).await;
     }
+
+    /// Sends a frame if there is room at once.
+    pub(crate) fn try_send(&self, frame: Frame) -> bool {
+        self.0.try_send(frame).is_ok()
+    }
 }
 
 /// What others may do with a live session.
@@ -213,9 +218,11 @@ async fn live(
         expected: Arc::clone(&asked),
         durable: durable_tx,
     };
+    let seat = hub.roles().connected(card.id, out.clone()).await;
     let intake = Intake {
         hub: hub.clone(),
         card: card.clone(),
+        seat,
         calls,
         out: out.clone(),
         credit,

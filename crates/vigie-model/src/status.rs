@@ -18,6 +18,98 @@ pub struct AgentStatus {
     pub queue: QueueStatus,
     /// What it watches.
     pub roots: Vec<RootStatus>,
+    /// What it is in which group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleStatus>,
+}
+
+/// What a machine is in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleStatus {
+    /// Name of the group.
+    pub group: String,
+    /// `principal` or `secondaire`.
+    pub role: String,
+    /// The fencing number, of a principal.
+    pub epoch: Option<u64>,
+    /// What is left of its lease, in milliseconds, of a principal.
+    pub lease_left_ms: Option<u64>,
+    /// It is never to be principal: by its own wish, or because its hook failed.
+    pub barred: bool,
+    /// Why the hub does not take it as a member, if it does not.
+    pub why: Option<String>,
+}
+
+/// A group at a moment, as its hub knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub group: String,
+    /// `safe` or `fast`.
+    pub mode: String,
+    /// Time to live of a lease, in milliseconds.
+    pub ttl_ms: u64,
+    /// Whether a higher priority takes the role from a lower one.
+    pub preempt: bool,
+    /// Whether nobody is promoted.
+    pub paused: bool,
+    /// The highest epoch ever given.
+    pub epoch: u64,
+    /// Who is principal.
+    pub principal: Option<PrincipalStatus>,
+    /// How the last term ended, if one did since the hub started.
+    pub last_ended: Option<EndedStatus>,
+    /// Everybody, in line.
+    pub members: Vec<MemberStatus>,
+}
+
+/// The principal of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrincipalStatus {
+    /// Name of the machine, or its id when it has no name.
+    pub machine: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Since when, in nanoseconds since 1970.
+    pub since_unix_ns: i64,
+    /// Why it is.
+    pub cause: String,
+    /// What is left of its lease, in milliseconds; absent where its connection is the lease.
+    pub lease_left_ms: Option<u64>,
+    /// Why it was asked to give the role back, if it was.
+    pub asked: Option<String>,
+}
+
+/// The end of a term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedStatus {
+    /// Who was principal.
+    pub machine: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// When, in nanoseconds since 1970.
+    pub at_unix_ns: i64,
+    /// Why.
+    pub cause: String,
+    /// From the last sign of life to the end, in milliseconds; absent where none was looked for.
+    pub detection_ms: Option<u64>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Name of the machine, or its id when it has no name.
+    pub machine: String,
+    /// `principal` or `secondaire`.
+    pub role: String,
+    /// Whether its connection stands.
+    pub connected: bool,
+    /// Higher comes first.
+    pub priority: i32,
+    /// It is never to be principal, by its own wish or because its hook failed.
+    pub nofailover: bool,
+    /// Its last sign of life, in milliseconds before now.
+    pub heard_ms_ago: u64,
 }
 
 /// State of the connection to the hub.

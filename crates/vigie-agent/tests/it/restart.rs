@@ -3,6 +3,7 @@
 use crate::hub::{MACHINE, Seen, hub};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use vigie_agent::roles::boot_leases;
 use vigie_agent::{Agent, CleanStop, Cpu, Dial, Parts, Running};
 use vigie_model::{BytePath, Clock, Incarnation, RecordNo, SystemClock, UnixNanos};
 use vigie_watch::fakes::FakeFs;
@@ -30,6 +31,8 @@ fn start(fs: &FakeFs, dial: Arc<dyn Dial>, left: Option<(CleanStop, Vec<u8>)>) -
         clean_stop,
         snapshot: snapshot
             .map(|bytes| Box::new(std::io::Cursor::new(bytes)) as Box<dyn std::io::Read + Send>),
+        roles: Vec::new(),
+        leases: boot_leases(),
     };
     Agent::assemble(parts, dial).unwrap()
 }

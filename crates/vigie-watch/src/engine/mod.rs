@@ -501,9 +501,6 @@ impl Engine {
 
 /// What can be said of the roots before anything starts.
 fn check_roots(config: &Config, files: &dyn Files) -> Result<Vec<Root>, StartError> {
-    if config.roots.is_empty() {
-        return Err(StartError::Roots("there is no directory to watch".into()));
-    }
     let mut roots: Vec<Root> = Vec::new();
     for path in &config.roots {
         let refused = |source| StartError::Root { path: path.clone(), source };
