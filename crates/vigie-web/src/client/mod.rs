@@ -13,9 +13,11 @@ pub use error::ClientError;
 pub use place::{BadPlace, Place};
 
 use crate::limits::ANSWER_BYTES_MAX;
+use crate::messages::query_pairs;
 use crate::messages::{
-    Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ,
-    HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX, TreeQuery, VerifyLine,
+    Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, GroupStatus, HEADER_AWAY,
+    HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX,
+    SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -100,6 +102,24 @@ impl Client {
     /// Takes the machine back into service.
     pub async fn undrain(&self) -> Result<DrainReport, ClientError> {
         self.whole(self.ask(Method::POST, "undrain", "", Some(Bytes::new())).await?).await
+    }
+
+    /// One group of principal and secondaires, or all.
+    pub async fn roles(&self, group: Option<&str>) -> Result<Vec<GroupStatus>, ClientError> {
+        let query = query_pairs([("group", group.map(str::to_owned))]);
+        self.whole(self.ask(Method::GET, "roles", &query, None).await?).await
+    }
+
+    /// Asks the principal of a group to give the role back. Gives the group as it is then.
+    pub async fn step_down(&self, request: &StepDownRequest) -> Result<Vec<GroupStatus>, ClientError> {
+        let body = self.json("step-down", request)?;
+        self.whole(self.ask(Method::POST, "step-down", "", Some(body)).await?).await
+    }
+
+    /// Sets something for a group. Gives the group as it is then.
+    pub async fn set_group(&self, request: &SetGroupRequest) -> Result<Vec<GroupStatus>, ClientError> {
+        let body = self.json("set-group", request)?;
+        self.whole(self.ask(Method::POST, "set-group", "", Some(body)).await?).await
     }
 
     fn json<T: Serialize>(&self, act: &'static str, body: &T) -> Result<Bytes, ClientError> {

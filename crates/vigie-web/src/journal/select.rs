@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use vigie_model::roles::RoleEvent;
 use vigie_model::{BytePath, FileEvent, Instant, MachineId, Record, Seq, Stream, UnixNanos};
 use vigie_store::{InstantError, Store, StoreError};
 
@@ -29,13 +30,15 @@ impl Kind {
 
     /// Every kind that has a word.
     pub fn words() -> impl Iterator<Item = &'static str> {
-        FileEvent::KINDS.iter().map(|(_, word)| *word).chain([ENROLLED.1])
+        let roles = RoleEvent::KINDS.iter().map(|(_, word)| *word);
+        FileEvent::KINDS.iter().map(|(_, word)| *word).chain([ENROLLED.1]).chain(roles)
     }
 
     fn word(self) -> Option<&'static str> {
         match self.stream {
             Stream::FILES => FileEvent::KINDS.iter().find(|(n, _)| *n == self.kind).map(|(_, word)| *word),
             Stream::MACHINES => (self.kind == ENROLLED.0).then_some(ENROLLED.1),
+            Stream::ROLES => RoleEvent::KINDS.iter().find(|(n, _)| *n == self.kind).map(|(_, word)| *word),
             _ => None,
         }
     }
@@ -59,6 +62,9 @@ impl FromStr for Kind {
         }
         if let Some((number, _)) = FileEvent::KINDS.iter().find(|(_, word)| *word == text) {
             return Ok(Kind { stream: Stream::FILES, kind: *number });
+        }
+        if let Some((number, _)) = RoleEvent::KINDS.iter().find(|(_, word)| *word == text) {
+            return Ok(Kind { stream: Stream::ROLES, kind: *number });
         }
         let numbers = text.split_once('/').and_then(|(s, k)| Some((s.parse().ok()?, k.parse().ok()?)));
         let (stream, kind) = numbers.ok_or_else(|| UnknownKind(text.to_owned()))?;
@@ -111,6 +117,8 @@ pub struct Selection {
     pub below: Option<BytePath>,
     /// Only this kind.
     pub kind: Option<Kind>,
+    /// Only what is about this group of principal and secondaires.
+    pub group: Option<String>,
     /// Only from here on.
     pub since: Since,
 }
@@ -118,7 +126,7 @@ pub struct Selection {
 impl Selection {
     /// Whether every record is wanted, apart from [`Selection::since`].
     pub fn is_all(&self) -> bool {
-        self.machine.is_none() && self.below.is_none() && self.kind.is_none()
+        self.machine.is_none() && self.below.is_none() && self.kind.is_none() && self.group.is_none()
     }
 
     /// Whether a record is wanted, as far as its envelope tells; the path is up to the teller.
@@ -126,12 +134,19 @@ impl Selection {
         let machine = record.origin.machine;
         Ok(self.kind.is_none_or(|kind| kind == Kind::of(record))
             && self.wants_machine(machine)
+            && self.wants_group(record)
             && record.seq >= self.since.start(store, machine)?)
     }
 
     /// Whether records of this machine are wanted at all.
     pub(super) fn wants_machine(&self, machine: MachineId) -> bool {
         self.machine.is_none_or(|wanted| wanted == machine)
+    }
+
+    fn wants_group(&self, record: &Record) -> bool {
+        let Some(wanted) = &self.group else { return true };
+        record.fact.stream == Stream::ROLES
+            && RoleEvent::decode(&record.fact).is_ok_and(|event| event.group() == wanted)
     }
 
     /// No record before this one is wanted.

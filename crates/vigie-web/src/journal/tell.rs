@@ -6,6 +6,7 @@ use crate::messages::LogLine;
 use crate::text::{Shown, rfc3339, to_base64};
 use std::collections::HashMap;
 use vigie_model::machines::Enrolled;
+use vigie_model::roles::{GroupSet, RoleEvent};
 use vigie_model::{
     BytePath, Content, EdgeName, FileEvent, MachineId, Metadata, PayloadError, Record, Seq, Stream, UnixNanos,
 };
@@ -56,6 +57,10 @@ impl Teller {
                 self.enrolment(record, &mut line);
                 below.is_none()
             }
+            Err(_) if record.fact.stream == Stream::ROLES => {
+                self.role(record, &mut line);
+                below.is_none()
+            }
             Err(why) => {
                 unread(record, &why, &mut line);
                 // What cannot be read may be about any path of its machine.
@@ -65,8 +70,8 @@ impl Teller {
         let machine = record.origin.machine;
         line.machine = match self.names.get(&machine) {
             Some(name) => name.clone(),
-            // Only the hub states what becomes of machines; no machine's name can have parentheses.
-            None if record.fact.stream == Stream::MACHINES => "(hub)".to_owned(),
+            // No machine's name can have parentheses.
+            None if record.fact.stream.is_of_the_hub() => "(hub)".to_owned(),
             None => machine.to_string(),
         };
         Ok(wanted.then_some(line))
@@ -80,6 +85,36 @@ impl Teller {
                 self.names.insert(enrolled.machine, enrolled.name);
             }
             Err(why) => unread(record, &why, line),
+        }
+    }
+
+    fn role(&self, record: &Record, line: &mut LogLine) {
+        let event = match RoleEvent::decode(&record.fact) {
+            Ok(event) => event,
+            Err(why) => return unread(record, &why, line),
+        };
+        let name = |machine: MachineId| {
+            Some(self.names.get(&machine).cloned().unwrap_or_else(|| machine.to_string()))
+        };
+        line.group = Some(event.group().to_owned());
+        match event {
+            RoleEvent::Begun(begun) => {
+                (line.member, line.epoch, line.cause) =
+                    (name(begun.machine), Some(begun.epoch.0), Some(begun.cause));
+            }
+            RoleEvent::Ended(ended) => {
+                (line.member, line.epoch, line.cause) =
+                    (name(ended.machine), Some(ended.epoch.0), Some(ended.cause));
+                line.detection_ms = ended.detection_ms;
+            }
+            RoleEvent::Set(GroupSet { mode, ttl_ms, preempt, paused, .. }) => {
+                let preempt = if preempt { ", preempts" } else { "" };
+                let paused = if paused { ", paused" } else { "" };
+                line.message = Some(format!("{mode}, lease {ttl_ms} ms{preempt}{paused}"));
+            }
+            RoleEvent::Barred(remark) | RoleEvent::Asked(remark) => {
+                (line.member, line.cause) = (name(remark.machine), Some(remark.why));
+            }
         }
     }
 

@@ -19,6 +19,8 @@ pub struct LogQuery {
     pub newest: Option<u64>,
     /// Only this kind.
     pub kind: Option<String>,
+    /// Only what is about this group of principal and secondaires.
+    pub group: Option<String>,
     /// Stay and tell new records as they become durable.
     pub follow: bool,
 }
@@ -33,6 +35,7 @@ impl LogQuery {
             ("after", self.after.clone()),
             ("n", self.newest.map(|n| n.to_string())),
             ("kind", self.kind.clone()),
+            ("group", self.group.clone()),
             ("follow", self.follow.then(|| "true".to_owned())),
         ])
     }
@@ -66,7 +69,7 @@ pub struct LogLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_b64: Option<String>,
     /// What happened: `created`, `removed`, `renamed`, `metadata`, `content`, `linked`, `gap-opened`,
-    /// `gap-closed`, `error`, `enrolled`, or `STREAM/KIND` in numbers for what this program does not know.
+    /// `gap-closed`, `error`, `enrolled`, `role-granted`, `role-ended`, `role-set`, `role-barred`, `role-asked`, or `STREAM/KIND` in numbers for what this program does not know.
     pub kind: String,
     /// Absolute path at that time; absent when no name is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +107,7 @@ pub struct LogLine {
     /// The file-system object, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// `gap-opened`: why changes may be missing.
+    /// `gap-opened`: why changes may be missing; `role-…`: why it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// `gap-opened`: from when on; absent when the root was never watched before.
@@ -116,7 +119,7 @@ pub struct LogLine {
     /// `error`: the kernel's number, 0 when it was not the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
-    /// `error` and damaged records: what it means, in words.
+    /// `error` and damaged records: what it means, in words; `role-set`: what is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// `enrolled`: the name that was given.
@@ -125,6 +128,18 @@ pub struct LogLine {
     /// `enrolled`: id of the machine that bears it from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolled_id: Option<String>,
+    /// `role-…`: the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// `role-…`: the machine that it is about, by name, or by id when it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// `role-granted` and `role-ended`: the fencing number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// `role-ended`: from the last sign of life to the end, in milliseconds; absent where none was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection_ms: Option<u64>,
     /// Kinds this program does not know: version of the payload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u16>,

@@ -5,6 +5,7 @@ mod control;
 mod drain;
 mod error;
 mod log;
+mod roles;
 mod tree;
 
 pub use control::{
@@ -14,9 +15,13 @@ pub use control::{
 pub use drain::{DrainReport, DrainRequest};
 pub use error::{ApiError, ErrorBody, ErrorKind};
 pub use log::{LogLine, LogQuery};
+pub use roles::{RolesQuery, SetGroupRequest, StepDownRequest};
 pub use tree::{
     Answer, Away, ContentState, Entry, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery,
 };
+pub use vigie_model::status::GroupStatus;
+
+pub(crate) use tree::query_pairs;
 
 /// Where every address of the API begins.
 pub const PREFIX: &str = "/api/v1";

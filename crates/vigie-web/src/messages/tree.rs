@@ -38,7 +38,7 @@ impl TreeQuery {
 }
 
 /// Pairs as they stand after the `?` of an address; those without a value are left out.
-pub(super) fn query_pairs<const N: usize>(pairs: [(&str, Option<String>); N]) -> String {
+pub(crate) fn query_pairs<const N: usize>(pairs: [(&str, Option<String>); N]) -> String {
     let mut out = String::new();
     for (key, value) in pairs {
         let Some(value) = value else { continue };

@@ -26,6 +26,7 @@ pub(super) struct Question {
     after: Option<String>,
     n: Option<u64>,
     kind: Option<String>,
+    group: Option<String>,
     #[serde(default)]
     follow: bool,
 }
@@ -71,7 +72,8 @@ fn begin(store: &Store, question: &Question, last: Seq) -> Result<Walk, ApiError
         .as_deref()
         .map(|text| read_cursor(text).ok_or_else(|| ApiError::new(ErrorKind::Usage, "`after` is no cursor")))
         .transpose()?;
-    let selection = Selection { machine: named, below, kind, since: Since::new(since) };
+    let group = question.group.clone();
+    let selection = Selection { machine: named, below, kind, group, since: Since::new(since) };
     Walk::new(store, selection, after, question.n, last).map_err(internal)
 }
 

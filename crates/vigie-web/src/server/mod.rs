@@ -15,13 +15,14 @@ mod health;
 mod log;
 mod ls;
 mod reply;
+mod roles;
 mod sides;
 mod socket;
 mod tree;
 mod verify;
 mod walk;
 
-pub use sides::{AgentSide, HealthSide, HubSide, InviteRefused};
+pub use sides::{AgentSide, HealthSide, HubSide, InviteRefused, RoleRefused};
 pub use socket::{ListenError, ShortPath};
 pub use verify::verify_store;
 
@@ -106,6 +107,9 @@ pub async fn serve_hub(listen: &Listen, hub: Arc<dyn HubSide>) -> Result<Running
         .route("/flush", post(control::hub_flush))
         .route("/verify", post(verify::verify))
         .route("/invite", post(control::invite))
+        .route("/roles", get(roles::roles))
+        .route("/step-down", post(roles::step_down))
+        .route("/set-group", post(roles::set_group))
         .with_state(state);
     serve(listen, router, ErrorKind::NotFound, stop).await
 }

@@ -1,12 +1,13 @@
 //! What the API needs of the part that it speaks for: of a hub, or of an agent.
 
-use crate::messages::{DrainReport, FlushOutcome, FlushReport, MachineFlush};
+use crate::messages::{DrainReport, FlushOutcome, FlushReport, GroupStatus, MachineFlush, SetGroupRequest};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use vigie_agent::Agent;
 use vigie_health::{Drained, HealthService};
-use vigie_hub::{FlushEnd, Hub, InviteError};
+use vigie_hub::{Change, FlushEnd, Hub, InviteError, RoleError};
 use vigie_model::{MachineId, UnixNanos};
+use vigie_role::GroupName;
 use vigie_store::{Store, StoreError};
 
 /// A hub, as its API sees it. A trait, so that tests can serve a store without a hub.
@@ -25,6 +26,32 @@ pub trait HubSide: Send + Sync + 'static {
 
     /// Makes a one-time token for a machine of this name. May block on the disk.
     fn invite(&self, name: &str, valid: Duration) -> Result<String, InviteRefused>;
+
+    /// One group of principal and secondaires, or all.
+    fn groups(&self, group: Option<String>) -> BoxFuture<'_, Result<Vec<GroupStatus>, RoleRefused>>;
+
+    /// Asks the principal of a group to give the role back.
+    fn step_down(&self, group: String, to: Option<String>) -> BoxFuture<'_, Result<(), RoleRefused>>;
+
+    /// Sets something for a group, durably.
+    fn set_group(&self, request: SetGroupRequest) -> BoxFuture<'_, Result<(), RoleRefused>>;
+}
+
+/// Why something about roles is not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoleRefused {
+    /// It can never be.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such group or machine.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be now.
+    #[error("{0}")]
+    NotNow(String),
+    /// The hub failed.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Why there is no token.
@@ -102,6 +129,42 @@ impl HubSide for Hub {
             InviteError::Name(_) => InviteRefused::Name(error.to_string()),
             _ => InviteRefused::Failed(error.to_string()),
         })
+    }
+
+    fn groups(&self, group: Option<String>) -> BoxFuture<'_, Result<Vec<GroupStatus>, RoleRefused>> {
+        Box::pin(async move {
+            let group = group.map(|group| group_name(&group)).transpose()?;
+            Hub::groups(self, group).await.map_err(role_refused)
+        })
+    }
+
+    fn step_down(&self, group: String, to: Option<String>) -> BoxFuture<'_, Result<(), RoleRefused>> {
+        Box::pin(async move {
+            Hub::step_down(self, group_name(&group)?, to.as_deref()).await.map_err(role_refused)
+        })
+    }
+
+    fn set_group(&self, request: SetGroupRequest) -> BoxFuture<'_, Result<(), RoleRefused>> {
+        Box::pin(async move {
+            let SetGroupRequest { group, mode, ttl_ms, preempt, paused } = request;
+            let mode = mode.map(|mode| mode.parse()).transpose().map_err(RoleRefused::Usage)?;
+            let change = Change { mode, ttl: ttl_ms.map(Duration::from_millis), preempt, paused };
+            Hub::change_group(self, group_name(&group)?, change).await.map_err(role_refused)
+        })
+    }
+}
+
+fn group_name(name: &str) -> Result<GroupName, RoleRefused> {
+    GroupName::new(name).map_err(|e| RoleRefused::Usage(e.to_string()))
+}
+
+fn role_refused(why: RoleError) -> RoleRefused {
+    let text = why.to_string();
+    match why {
+        RoleError::NoSuchGroup(_) | RoleError::NoSuchMachine(_) => RoleRefused::NotFound(text),
+        RoleError::Ttl(_) | RoleError::TooMany(_) => RoleRefused::Usage(text),
+        RoleError::StepDown(_) => RoleRefused::NotNow(text),
+        RoleError::Store(_) | RoleError::Stopping => RoleRefused::Failed(text),
     }
 }
 

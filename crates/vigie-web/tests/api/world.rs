@@ -11,8 +11,10 @@ use vigie_model::machines::Enrolled;
 use vigie_model::*;
 use vigie_store::{Batch, NewBlock, NewRecord, Options, Store, StoreError, compress};
 use vigie_web::client::{Client, Place};
-use vigie_web::messages::{FlushOutcome, FlushReport, LogLine, LogQuery, MachineFlush, TreeQuery};
-use vigie_web::server::{HubSide, InviteRefused, Listen, Running, serve_hub};
+use vigie_web::messages::{
+    FlushOutcome, FlushReport, GroupStatus, LogLine, LogQuery, MachineFlush, SetGroupRequest, TreeQuery,
+};
+use vigie_web::server::{HubSide, InviteRefused, Listen, RoleRefused, Running, serve_hub};
 
 pub(crate) const MACHINE: MachineId = MachineId([1; 16]);
 pub(crate) const HUB: MachineId = MachineId([9; 16]);
@@ -72,6 +74,23 @@ impl HubSide for Side {
             "bad name" => Err(InviteRefused::Name("not a name".into())),
             _ => Ok(format!("token-for-{name}")),
         }
+    }
+
+    fn groups(&self, group: Option<String>) -> BoxFuture<'_, Result<Vec<GroupStatus>, RoleRefused>> {
+        Box::pin(async move {
+            match group {
+                None => Ok(Vec::new()),
+                Some(name) => Err(RoleRefused::NotFound(format!("there is no group {name}"))),
+            }
+        })
+    }
+
+    fn step_down(&self, group: String, _: Option<String>) -> BoxFuture<'_, Result<(), RoleRefused>> {
+        Box::pin(async move { Err(RoleRefused::NotNow(format!("nobody is principal of {group}"))) })
+    }
+
+    fn set_group(&self, _: SetGroupRequest) -> BoxFuture<'_, Result<(), RoleRefused>> {
+        Box::pin(async { Err(RoleRefused::Usage("it cannot be set".into())) })
     }
 }
 

@@ -3,13 +3,15 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::service::agent::AgentService;
+use crate::service::hooks::{HookArgs, ShellHooks};
 use crate::service::{roots, token};
 use crate::signals::EndSignals;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vigie_agent::{Config, State, TlsDial};
+use vigie_agent::{Config, RoleConfig, State, TlsDial};
 use vigie_model::{Clock, SystemClock};
+use vigie_role::GroupName;
 use vigie_wire::frame::RefuseCode;
 use vigie_wire::{Backoff, ConnectError, EnrolError, EnrolKey, Identity, Token};
 
@@ -21,7 +23,9 @@ use vigie_wire::{Backoff, ConnectError, EnrolError, EnrolKey, Identity, Token};
 #[command(after_help = "\
 EXAMPLES:
   vigie agent --hub hub.example.org:7700 --token-file web01.token --watch /etc /srv
-  vigie agent --hub hub.example.org:7700 --watch /etc /srv --ignore '*.tmp' 'cache/'")]
+  vigie agent --hub hub.example.org:7700 --watch /etc /srv --ignore '*.tmp' 'cache/'
+  vigie agent --hub hub.example.org:7700 --role db --on-principal 'systemctl start app' \
+    --on-secondaire 'systemctl stop app'")]
 pub(crate) struct AgentArgs {
     /// The hub
     #[arg(long, value_name = "HOST:PORT")]
@@ -32,7 +36,7 @@ pub(crate) struct AgentArgs {
     token_file: Option<PathBuf>,
 
     /// Directories to watch
-    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present = "role")]
     watch: Vec<PathBuf>,
 
     /// Name of this machine; the token's name, and no other
@@ -47,11 +51,39 @@ pub(crate) struct AgentArgs {
     /// What not to watch, in the syntax of .gitignore; .vigieignore files in the directories count too
     #[arg(long, value_name = "PATTERN", num_args = 1..)]
     ignore: Vec<String>,
+
+    /// Group of principal and secondaires to be a member of; a higher priority comes first, 0 unless given
+    #[arg(long, value_name = "GROUP[:PRIORITY]", value_parser = role)]
+    role: Option<(GroupName, i32)>,
+
+    #[command(flatten)]
+    hooks: HookArgs,
+
+    /// Never become principal
+    #[arg(long, requires = "role")]
+    no_failover: bool,
+}
+
+/// `GROUP` or `GROUP:PRIORITY`.
+fn role(text: &str) -> Result<(GroupName, i32), String> {
+    let (group, priority) = match text.split_once(':') {
+        Some((group, priority)) => {
+            let number = priority.parse();
+            (group, number.map_err(|_| format!("`{priority}` is no priority: a whole number, such as 10"))?)
+        }
+        None => (text, 0),
+    };
+    Ok((group.parse().map_err(|e: vigie_role::words::BadGroupName| e.to_string())?, priority))
 }
 
 impl AgentArgs {
     pub(crate) async fn run(self, _context: Context) -> Result<Outcome, Failure> {
         check_hub(&self.hub)?;
+        if self.role.is_none() && (self.hooks.on_principal.is_some() || self.hooks.on_secondaire.is_some()) {
+            return Err(
+                Failure::usage("hooks need a group whose roles they follow").hint("give --role GROUP")
+            );
+        }
         let roots = roots::resolve(&self.watch)?;
         let token = token::read(self.token_file.as_deref())?;
         let dir = match self.state {
@@ -67,12 +99,19 @@ impl AgentArgs {
             identity = identity(&self.hub, &dir, token, self.name.as_deref()) => identity?,
             () = end.next() => return Ok(Outcome::Done),
         };
+        let role = self.role.map(|(group, priority)| RoleConfig {
+            hooks: Arc::new(ShellHooks::new(self.hooks, group.clone())),
+            nofailover: self.no_failover,
+            group,
+            priority,
+        });
         let config = Config {
             machine: identity.machine(),
             name: identity.name().to_owned(),
             roots,
             ignore: self.ignore,
             exclude: Vec::new(),
+            roles: role.into_iter().collect(),
         };
         let clock = Arc::new(SystemClock::default());
         let dial = TlsDial::new(self.hub, identity, dir, clock).map_err(|e| Failure::of(&e))?;

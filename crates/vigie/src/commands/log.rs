@@ -66,6 +66,7 @@ impl LogArgs {
             after: None,
             newest: if from_now { Some(FOLLOW_FROM) } else { self.newest },
             kind: self.kind,
+            group: None,
             follow: self.follow,
         };
         let mut end = EndSignals::listen()?;
@@ -106,9 +107,9 @@ pub(crate) fn print(out: &mut Output, line: &LogLine) -> std::io::Result<()> {
 
 fn colour(line: &LogLine) -> Paint {
     match line.kind.as_str() {
-        "created" | "linked" | "gap-closed" | "enrolled" => Paint::Good,
+        "created" | "linked" | "gap-closed" | "enrolled" | "role-granted" => Paint::Good,
         "removed" | "error" => Paint::Bad,
-        "gap-opened" => Paint::Attention,
+        "gap-opened" | "role-ended" | "role-barred" => Paint::Attention,
         "renamed" => Paint::Moved,
         _ => Paint::Dim,
     }
@@ -122,6 +123,7 @@ fn object(line: &LogLine) -> String {
     let mut text = path(&line.path, &line.path_b64)
         .or_else(|| path(&line.root, &line.root_b64))
         .or_else(|| line.name.clone())
+        .or_else(|| line.group.as_ref().map(|group| of_role(group, line)))
         .or_else(|| line.node.as_ref().map(|node| format!("(node {node}, no name known)")))
         .unwrap_or_default();
     if let Some(from) = path(&line.from, &line.from_b64) {
@@ -134,12 +136,20 @@ fn object(line: &LogLine) -> String {
     remarks.extend(line.size.map(bytes));
     remarks.extend(line.torn.unwrap_or_default().then(|| "torn".to_owned()));
     remarks.extend(line.cause.clone());
+    remarks.extend(line.detection_ms.filter(|ms| *ms > 0).map(|ms| format!("noticed after {ms} ms")));
     remarks.extend(line.act.clone());
     remarks.extend(line.message.clone());
     if !remarks.is_empty() {
         text.push_str(&format!("  ({})", remarks.join(", ")));
     }
     text
+}
+
+/// A group, and of it the member and the epoch: `db: web01, epoch 3`.
+fn of_role(group: &str, line: &LogLine) -> String {
+    let epoch = line.epoch.map(|epoch| format!("epoch {epoch}"));
+    let about: Vec<String> = line.member.clone().into_iter().chain(epoch).collect();
+    if about.is_empty() { group.to_owned() } else { format!("{group}: {}", about.join(", ")) }
 }
 
 #[cfg(test)]

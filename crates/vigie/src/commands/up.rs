@@ -105,6 +105,7 @@ async fn start_agent(
     let (dial, links) = MemoryDial::new(card, hub.machine());
     hub.serve_all(links);
     let state = State::open(&places::agent_state_of_up(data)).map_err(|e| Failure::of(&e))?;
-    let config = Config { machine, name: name.to_owned(), roots, ignore: Vec::new(), exclude: vec![own] };
+    let (name, exclude) = (name.to_owned(), vec![own]);
+    let config = Config { machine, name, roots, ignore: Vec::new(), exclude, roles: Vec::new() };
     AgentService::start(config, state, Arc::new(dial)).await
 }

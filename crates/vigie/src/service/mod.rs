@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod checks;
+pub(crate) mod hooks;
 pub(crate) mod hub;
 pub(crate) mod live;
 pub(crate) mod role_files;

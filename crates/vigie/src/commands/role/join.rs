@@ -1,9 +1,9 @@
 //! `vigie role join`
 
-use super::hook::ShellHooks;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, span};
+use crate::service::hooks::{HookArgs, ShellHooks};
 use crate::signals::EndSignals;
 use clap::Args;
 use serde::Serialize;
@@ -41,17 +41,8 @@ pub(crate) struct JoinArgs {
     #[arg(value_name = "HOST:PORT", value_parser = host_and_port)]
     server: String,
 
-    /// Command to run on becoming principal
-    #[arg(long, value_name = "CMD")]
-    on_principal: Option<String>,
-
-    /// Command to run on becoming secondaire
-    #[arg(long, value_name = "CMD")]
-    on_secondaire: Option<String>,
-
-    /// How long a hook may run before it is killed
-    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = crate::instant::span)]
-    hook_timeout: Duration,
+    #[command(flatten)]
+    hooks: HookArgs,
 }
 
 fn host_and_port(text: &str) -> Result<String, String> {
@@ -67,12 +58,7 @@ fn host_and_port(text: &str) -> Result<String, String> {
 impl JoinArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let mut end = EndSignals::listen()?;
-        let hooks = ShellHooks {
-            on_principal: self.on_principal,
-            on_secondaire: self.on_secondaire,
-            limit: self.hook_timeout,
-            group: GroupName::default_group(),
-        };
+        let hooks = ShellHooks::new(self.hooks, GroupName::default_group());
         let (news, mut told) = mpsc::channel(NEWS);
         let stop = CancellationToken::new();
         let mut joined = tokio::spawn(join(self.server, Arc::new(hooks), news, stop.clone()));
@@ -105,8 +91,9 @@ impl JoinArgs {
 
 fn failure(error: &JoinError) -> Failure {
     match error {
-        JoinError::Promotion(_) => Failure::of(error)
-            .hint("it has stepped down and left; mend the hook, then join again"),
+        JoinError::Promotion(_) => {
+            Failure::of(error).hint("it has stepped down and left; mend the hook, then join again")
+        }
         JoinError::Hook(_) => Failure::of(error),
     }
 }
@@ -115,23 +102,10 @@ fn failure(error: &JoinError) -> Failure {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {
-    Connected {
-        server: String,
-    },
-    Role {
-        role: &'static str,
-        old_role: Option<&'static str>,
-        epoch: Option<u64>,
-        reason: &'static str,
-    },
-    Disconnected {
-        why: String,
-        retry_ms: u64,
-    },
-    HookFailed {
-        role: &'static str,
-        why: String,
-    },
+    Connected { server: String },
+    Role { role: &'static str, old_role: Option<&'static str>, epoch: Option<u64>, reason: &'static str },
+    Disconnected { why: String, retry_ms: u64 },
+    HookFailed { role: &'static str, why: String },
 }
 
 /// A line, with the time.

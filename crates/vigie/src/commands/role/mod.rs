@@ -1,9 +1,13 @@
-//! `vigie role`
+//! `vigie role`: groups of the hub (`show`, `step-down`, `pause`, `resume`, `set`, `history`), roles for plain clients
+//! (`serve`, `join`), and the fence.
 
 mod fence;
-mod hook;
+mod history;
 mod join;
 mod serve;
+mod set;
+mod show;
+mod step_down;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -15,6 +19,8 @@ use clap::{Args, Subcommand};
     arg_required_else_help = true,
     after_help = "\
 EXAMPLES:
+  vigie role show                               every group of the hub: who is principal, since when, why
+  vigie role step-down db --to web02            the principal of db gives the role to web02
   vigie role serve                              a server for any client, such as nc
   nc 127.0.0.1 9999                             prints principal, or secondaire
   vigie role join hub:9999 --on-principal 'systemctl start app' --on-secondaire 'systemctl stop app'
@@ -28,6 +34,12 @@ pub(crate) struct RoleArgs {
 /// What one can do about roles.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
+    Show(show::ShowArgs),
+    StepDown(step_down::StepDownArgs),
+    Pause(set::PauseArgs),
+    Resume(set::ResumeArgs),
+    Set(set::SetArgs),
+    History(history::HistoryArgs),
     Serve(serve::ServeArgs),
     Join(join::JoinArgs),
     Fence(fence::FenceArgs),
@@ -36,6 +48,12 @@ pub(crate) enum RoleCommand {
 impl RoleArgs {
     pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
         match self.command {
+            RoleCommand::Show(args) => args.run(context).await,
+            RoleCommand::StepDown(args) => args.run(context).await,
+            RoleCommand::Pause(args) => args.run(context).await,
+            RoleCommand::Resume(args) => args.run(context).await,
+            RoleCommand::Set(args) => args.run(context).await,
+            RoleCommand::History(args) => args.run(context).await,
             RoleCommand::Serve(args) => args.run(context).await,
             RoleCommand::Join(args) => args.run(context).await,
             RoleCommand::Fence(args) => args.run(context),

@@ -62,7 +62,8 @@ impl ServeArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let mut end = EndSignals::listen()?;
         let clients_max = clients_max();
-        let config = Config { listen: self.listen, state: self.state, heartbeat: self.heartbeat, clients_max };
+        let config =
+            Config { listen: self.listen, state: self.state, heartbeat: self.heartbeat, clients_max };
         let server = Server::bind(config).map_err(|error| failure(&error))?;
         let (notices, mut told) = mpsc::channel(NOTICES);
         let stop = CancellationToken::new();
@@ -183,7 +184,9 @@ fn print(out: &mut Output, line: &Line) -> std::io::Result<()> {
             let was = if *was_principal { ", it was principal" } else { "" };
             out.line(&format!("{client:<21}  {gone}  {why}{was}"))?;
         }
-        Line::Missed { lines } => out.warn(&format!("{lines} lines were not printed: the output is too slow")),
+        Line::Missed { lines } => {
+            out.warn(&format!("{lines} lines were not printed: the output is too slow"))
+        }
     }
     out.flush()
 }
