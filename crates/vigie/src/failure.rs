@@ -85,6 +85,14 @@ impl Failure {
         self
     }
 
+    /// Adds what else is to be said of it.
+    #[must_use]
+    pub(crate) fn adding(mut self, text: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(text);
+        self
+    }
+
     /// A failure told by an error and what lies behind it.
     pub(crate) fn of(error: &dyn Error) -> Self {
         let failure = Failure::failed(error.to_string());

@@ -59,19 +59,19 @@ impl Client {
         query: &TreeQuery,
         recursive: bool,
     ) -> Result<(Answer, Lines<Entry>), ClientError> {
-        let response = self.ask(Method::GET, "ls", &query.to_query(recursive), None).await?;
+        let response = self.ask(Method::GET, "ls", &query.to_query(recursive, 0), None).await?;
         Ok((answer(response.headers()), Lines::new(self.pieces(response))))
     }
 
-    /// The bytes of one file.
-    pub async fn cat(&self, query: &TreeQuery) -> Result<(Answer, Pieces), ClientError> {
-        let response = self.ask(Method::GET, "cat", &query.to_query(false), None).await?;
+    /// The bytes of one file, without the first `offset` of them.
+    pub async fn cat(&self, query: &TreeQuery, offset: u64) -> Result<(Answer, Pieces), ClientError> {
+        let response = self.ask(Method::GET, "cat", &query.to_query(false, offset), None).await?;
         Ok((answer(response.headers()), self.pieces(response)))
     }
 
     /// An object with everything below it, as a PAX tar stream.
     pub async fn tree(&self, query: &TreeQuery) -> Result<(Answer, Pieces), ClientError> {
-        let response = self.ask(Method::GET, "tree", &query.to_query(false), None).await?;
+        let response = self.ask(Method::GET, "tree", &query.to_query(false, 0), None).await?;
         Ok((answer(response.headers()), self.pieces(response)))
     }
 

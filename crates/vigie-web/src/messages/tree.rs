@@ -26,13 +26,14 @@ pub struct TreeQuery {
 }
 
 impl TreeQuery {
-    /// The query as it stands after the `?`.
-    pub fn to_query(&self, recursive: bool) -> String {
+    /// The query as it stands after the `?`: `recursive` is for `ls`, `offset` for `cat`.
+    pub fn to_query(&self, recursive: bool, offset: u64) -> String {
         query_pairs([
             ("machine", Some(self.machine.clone())),
             ("path_b64", Some(crate::text::to_base64_url(self.path.as_bytes()))),
             ("at", crate::text::instant(self.at)),
             ("recursive", recursive.then(|| "true".to_owned())),
+            ("offset", (offset > 0).then(|| offset.to_string())),
         ])
     }
 }
@@ -200,7 +201,8 @@ mod tests {
             path: BytePath::new(&b"/a b\xff"[..]).unwrap(),
             at: Instant::Seq(vigie_model::Seq(7)),
         };
-        assert_eq!(query.to_query(true), "machine=web01&path_b64=L2EgYv8&at=%237&recursive=true");
+        assert_eq!(query.to_query(true, 0), "machine=web01&path_b64=L2EgYv8&at=%237&recursive=true");
+        assert_eq!(query.to_query(false, 9), "machine=web01&path_b64=L2EgYv8&at=%237&offset=9");
     }
 
     #[test]

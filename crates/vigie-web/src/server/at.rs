@@ -23,6 +23,9 @@ pub(super) struct ObjectQuery {
     /// Only `ls` takes it.
     #[serde(default)]
     pub(super) recursive: bool,
+    /// Only `cat` takes it: bytes to leave out at the front.
+    #[serde(default)]
+    pub(super) offset: u64,
 }
 
 /// Where a question leads.

@@ -1,7 +1,7 @@
 //! `cat`: the bytes of one file.
 
 use super::HubState;
-use super::at::{Found, ObjectQuery, blocking, find};
+use super::at::{Found, ObjectQuery, blocking, find, internal};
 use super::log::usage;
 use super::ls::content_state;
 use super::reply::{Refused, streamed};
@@ -11,25 +11,35 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use std::io;
-use vigie_model::{Content, NodeType};
+use vigie_model::{BytePath, Content, NodeType};
+use vigie_store::{ContentReader, ReadError, Store, StoreError};
 
 pub(super) async fn cat(
     State(state): State<HubState>,
     query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
-    let store = state.hub.store().clone();
-    let found = blocking(move || find(&*state.hub, &query)).await?;
-    let content = file(&found)?.clone();
+    let (found, content, left) = blocking(move || {
+        let found = find(&*state.hub, &query)?;
+        let content = file(&found)?;
+        let left = content.size.checked_sub(query.offset).ok_or_else(|| {
+            let text = format!("{} has {} bytes, fewer than are to be left out", found.path, content.size);
+            ApiError::new(ErrorKind::Usage, text)
+        })?;
+        let content = Rest::open(state.hub.store(), content, query.offset)
+            .map_err(|error| unreadable(&found.path, error))?;
+        Ok((found, content, left))
+    })
+    .await?;
     let (mut writer, mut response) = streamed("application/octet-stream");
     let headers = response.headers_mut();
     found.describe(headers);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(content.size));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(left));
     let (_, version) = found.node()?;
     let state = content_state(version).as_str();
     headers.insert(HeaderName::from_static(HEADER_STATE), HeaderValue::from_static(state));
     tokio::task::spawn_blocking(move || {
-        for piece in store.content(&content) {
+        for piece in content {
             match piece {
                 Ok(piece) => {
                     if writer.piece_blocking(piece.into()).is_err() {
@@ -41,6 +51,49 @@ pub(super) async fn cat(
         }
     });
     Ok(response)
+}
+
+/// A content from some byte on. Its first piece was read before the answer began, because only then can the answer
+/// say that it is damaged: one that has begun can only be broken off.
+struct Rest {
+    first: Option<Vec<u8>>,
+    others: ContentReader,
+}
+
+impl Rest {
+    fn open(store: &Store, content: &Content, mut offset: u64) -> Result<Self, ReadError> {
+        let mut others = store.content(content);
+        while let Some(mut piece) = others.next().transpose()? {
+            if offset < piece.len() as u64 {
+                piece.drain(..offset as usize);
+                return Ok(Rest { first: Some(piece), others });
+            }
+            offset -= piece.len() as u64;
+        }
+        Ok(Rest { first: None, others })
+    }
+}
+
+impl Iterator for Rest {
+    type Item = Result<Vec<u8>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.first.take().map(Ok).or_else(|| self.others.next())
+    }
+}
+
+fn unreadable(path: &BytePath, error: ReadError) -> ApiError {
+    match error {
+        ReadError::Missing(_) | ReadError::Damaged { .. } | ReadError::Store(StoreError::Damaged { .. }) => {
+            let why = match error {
+                ReadError::Store(error) => error.to_string(),
+                error => error.to_string(),
+            };
+            ApiError::new(ErrorKind::Damaged, format!("the stored content of {path} is damaged: {why}"))
+                .hint("`vigie verify` names all that is damaged; another version of the file may be whole")
+        }
+        ReadError::Store(error) => internal(error),
+    }
 }
 
 /// The content of what was asked for, if it is a file and has one.

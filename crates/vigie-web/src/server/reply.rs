@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use serde::Serialize;
 use std::io;
 use tokio::sync::mpsc;
@@ -55,7 +56,13 @@ pub(super) struct BodyWriter {
 /// A body and its writing end.
 pub(super) fn streamed(content_type: &'static str) -> (BodyWriter, Response) {
     let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-    let stream = ReceiverStream::new(receiver);
+    // An error closes the connection with all that is not written yet: what came before it gets its turn.
+    let stream = ReceiverStream::new(receiver).then(|piece: io::Result<Bytes>| async {
+        if piece.is_err() {
+            tokio::task::yield_now().await;
+        }
+        piece
+    });
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     (BodyWriter { pieces, buffer: Vec::new() }, response)

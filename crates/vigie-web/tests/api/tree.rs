@@ -97,7 +97,7 @@ async fn a_machine_that_is_away_is_not_known_after_it_was_heard_last() {
     let away = async |world: &World, instant| {
         let (answer, entries) = ls(world, &at("/srv", instant), false).await;
         assert_eq!(entries.len(), 5, "what was told is given all the same");
-        let (of_cat, _) = world.client.cat(&at("/srv/a", instant)).await.unwrap();
+        let (of_cat, _) = world.client.cat(&at("/srv/a", instant), 0).await.unwrap();
         let (of_tree, _) = world.client.tree(&at("/srv/a", instant)).await.unwrap();
         assert_eq!((&of_cat.away, &of_tree.away), (&answer.away, &answer.away));
         answer.away
@@ -130,7 +130,7 @@ async fn a_machine_that_is_away_is_not_known_after_it_was_heard_last() {
 async fn content_comes_as_it_was_and_says_when_it_is_not_the_newest() {
     let mut world = World::start().await;
     let cat = async |world: &World, text: &str, instant| {
-        let (answer, pieces) = world.client.cat(&at(text, instant)).await?;
+        let (answer, pieces) = world.client.cat(&at(text, instant), 0).await?;
         Ok::<_, ClientError>((answer.state.unwrap(), pieces.len_hint(), all(pieces).await))
     };
     let hello = (ContentState::Whole, Some(6), b"hello\n".to_vec());
@@ -146,6 +146,24 @@ async fn content_comes_as_it_was_and_says_when_it_is_not_the_newest() {
     assert_eq!(refusal(cat(&world, "/srv/l", Instant::Now).await), ErrorKind::WrongType);
     assert_eq!(refusal(cat(&world, "/srv/dir/none", Instant::Now).await), ErrorKind::Inconclusive);
     assert_eq!(refusal(cat(&world, "/", Instant::Now).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn content_can_be_asked_for_from_a_byte_on() {
+    let mut world = World::start().await;
+    world.write(node(13), b"").await;
+    for (file, offset, rest) in
+        [("a", 0, &b"hello\n"[..]), ("a", 2, b"llo\n"), ("a", 6, b""), ("dir/none", 0, b"")]
+    {
+        let query = at(format!("/srv/{file}"), Instant::Now);
+        let (_, pieces) = world.client.cat(&query, offset).await.unwrap();
+        assert_eq!(pieces.len_hint(), Some(rest.len() as u64));
+        assert_eq!(all(pieces).await, rest, "{file} from {offset} on");
+    }
+    for (file, offset) in [("a", 7), ("a", u64::MAX), ("dir/none", 1)] {
+        let beyond = world.client.cat(&at(format!("/srv/{file}"), Instant::Now), offset).await;
+        assert_eq!(refusal(beyond), ErrorKind::Usage, "{file} from {offset} on");
+    }
 }
 
 #[tokio::test]
@@ -187,7 +205,7 @@ async fn a_restored_tree_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn a_block_that_is_gone_breaks_cat_off_and_is_flagged_in_a_tree() {
+async fn a_block_that_is_gone_is_told_by_cat_and_flagged_in_a_tree() {
     let mut world = World::start().await;
     // The pack is damaged behind the store's back.
     world.write(node(13), &[b'z'; 5000]).await;
@@ -202,8 +220,8 @@ async fn a_block_that_is_gone_breaks_cat_off_and_is_flagged_in_a_tree() {
     bytes[last] ^= 0xff;
     std::fs::write(&pack, bytes).unwrap();
 
-    let (_, pieces) = world.client.cat(&at("/srv/dir/none", Instant::Now)).await.unwrap();
-    assert!(matches!(pieces.whole(1 << 20).await, Err(ClientError::CutOff { .. })));
+    let damaged = world.client.cat(&at("/srv/dir/none", Instant::Now), 0).await;
+    assert_eq!(refusal(damaged), ErrorKind::Damaged);
     let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
     let (counts, end) = survey(&all(pieces).await[..]);
     end.unwrap();
@@ -216,7 +234,7 @@ async fn torn_content_is_given_and_flagged() {
     let torn = vigie_model::Content { torn: true, ..content(b"hello\n") };
     let event = FileEvent::Content(ContentStored { node: node(11), content: torn });
     world.tell(event).await;
-    let (answer, _) = world.client.cat(&at("/srv/a", Instant::Now)).await.unwrap();
+    let (answer, _) = world.client.cat(&at("/srv/a", Instant::Now), 0).await.unwrap();
     assert_eq!(answer.state, Some(ContentState::Torn));
     assert_eq!(meta(NodeType::File, 6).mode, 0o644);
 }

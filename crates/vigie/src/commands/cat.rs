@@ -3,9 +3,11 @@
 use crate::context::{Context, hub_failure};
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
+use crate::output::bytes;
 use clap::Args;
-use vigie_model::Instant;
-use vigie_web::messages::ContentState;
+use vigie_model::{Instant, Seq};
+use vigie_web::client::{Client, ClientError, Pieces};
+use vigie_web::messages::{ContentState, TreeQuery};
 
 /// Print a file as it was
 ///
@@ -33,9 +35,24 @@ pub(crate) struct CatArgs {
 impl CatArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let query = context.tree_query(self.location, self.at).await?;
-        let (answer, mut pieces) = context.hub()?.cat(&query).await.map_err(hub_failure)?;
-        while let Some(piece) = pieces.next().await.map_err(hub_failure)? {
-            context.out.bytes(&piece)?;
+        let hub = context.hub()?;
+        let (answer, mut pieces) = hub.cat(&query, 0).await.map_err(hub_failure)?;
+        let again = TreeQuery { at: Instant::Seq(Seq(answer.seq)), ..query };
+        let (mut given, mut asked_from) = (0, None);
+        loop {
+            match pieces.next().await {
+                Ok(Some(piece)) => {
+                    context.out.bytes(&piece)?;
+                    given += piece.len() as u64;
+                }
+                Ok(None) => break,
+                Err(error) if asked_from == Some(given) => return Err(hub_failure(error)),
+                Err(error) => {
+                    context.out.flush()?;
+                    asked_from = Some(given);
+                    pieces = the_rest(&hub, &again, given, error).await?;
+                }
+            }
         }
         context.out.flush()?;
         let flawed = match answer.state {
@@ -52,5 +69,22 @@ impl CatArgs {
             _ => false,
         };
         Ok(Outcome::partial_if(context.warn_of_doubts(&answer) || flawed))
+    }
+}
+
+/// Asks for the rest of an answer that was broken off. An answer that has begun cannot say that something is damaged;
+/// the one from there on can.
+async fn the_rest(
+    hub: &Client,
+    query: &TreeQuery,
+    given: u64,
+    error: ClientError,
+) -> Result<Pieces, Failure> {
+    match hub.cat(query, given).await {
+        Ok((_, rest)) => Ok(rest),
+        Err(refused @ ClientError::Refused(_)) => {
+            Err(Failure::from(refused).adding(&format!("the {} before that were printed", bytes(given))))
+        }
+        Err(_) => Err(hub_failure(error)),
     }
 }

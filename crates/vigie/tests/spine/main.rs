@@ -9,6 +9,7 @@
 
 mod away;
 mod crashes;
+mod damage;
 mod edits;
 mod log;
 mod process;
