@@ -4,6 +4,7 @@ use crate::log;
 use crate::process::eventually;
 use crate::tree::sh;
 use crate::world::World;
+use rustix::process::Signal;
 use serde_json::Value;
 
 #[test]
@@ -50,4 +51,14 @@ fn answers_about_a_machine_that_is_away_say_so() {
     world.start_agent(&mut alpha, &[]);
     world.flush(&alpha);
     world.ok(["ls".into(), alpha.place()]);
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one_wish() {
+    let mut world = World::start();
+    let mut alpha = world.agent("alpha");
+    world.enrol(&mut alpha);
+    // Without its hub an agent waits a moment before it gives up: a second wish would cut that short.
+    world.kill_hub();
+    alpha.stop_with(&[Signal::INT, Signal::TERM]);
 }

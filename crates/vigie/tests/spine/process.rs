@@ -58,8 +58,15 @@ impl Process {
     }
 
     /// Asks it to end as a service manager would, and waits until it did.
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    pub(crate) fn stop(self) -> ExitStatus {
+        self.stop_with(&[Signal::TERM])
+    }
+
+    /// Asks it to end with these signals, one right after the other.
+    pub(crate) fn stop_with(mut self, signals: &[Signal]) -> ExitStatus {
+        for signal in signals {
+            kill_process(Pid::from_child(&self.child), *signal).unwrap();
+        }
         eventually("a process that was asked to end has ended", || self.ended())
     }
 }

@@ -1,6 +1,7 @@
 //! A hub with its agents, each with a root to watch, in one temporary directory.
 
 use crate::process::{Process, eventually};
+use rustix::process::Signal;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -198,7 +199,12 @@ impl Agent {
 
     /// Ends it in order.
     pub(crate) fn stop(&mut self) {
-        let status = self.process.take().unwrap().stop();
+        self.stop_with(&[Signal::TERM]);
+    }
+
+    /// Ends it with these signals; it must end in order all the same.
+    pub(crate) fn stop_with(&mut self, signals: &[Signal]) {
+        let status = self.process.take().unwrap().stop_with(signals);
         assert!(status.success(), "the agent {} ended with {status}", self.name);
     }
 }
