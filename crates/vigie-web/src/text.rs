@@ -55,6 +55,18 @@ pub fn to_base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
+/// `MACHINE:PATH` as a shell takes it for one word, quoted only where it must be: for commands in hints.
+pub fn place(machine: &str, path: &[u8]) -> String {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(b);
+    let bytes = [machine.as_bytes(), b":", path].concat();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if bytes.iter().all(is_plain) => text.to_owned(),
+        Ok(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        // ANSI-C quotes, which every shell of today knows (POSIX 2024, 2.2.4).
+        _ => format!("$'{}'", bytes.escape_ascii()),
+    }
+}
+
 /// Base64 that needs no escaping in a query.
 pub fn to_base64_url(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -121,6 +133,21 @@ mod tests {
         assert_eq!(instant(Instant::Seq(Seq(12))).as_deref(), Some("#12"));
         for bad in ["#", "#-1", "12", "yesterday", "2026-11-22", "9999-01-01T00:00:00Z"] {
             assert_eq!(parse_instant(bad), Err(BadInstant(bad.into())));
+        }
+    }
+
+    #[test]
+    fn places_are_words_of_a_shell() {
+        for (path, word) in [
+            (&b"/etc/hosts"[..], "web01:/etc/hosts"),
+            (b"/a b/$(c)", "'web01:/a b/$(c)'"),
+            ("/é".as_bytes(), "'web01:/é'"),
+            (b"/it's", r"'web01:/it'\''s'"),
+            (b"/a\xff'\n", r"$'web01:/a\xff\'\n'"),
+        ] {
+            assert_eq!(place("web01", path), word);
+            let said = std::process::Command::new("bash").args(["-c", &format!("printf %s {word}")]).output();
+            assert_eq!(said.unwrap().stdout, [b"web01:", path].concat());
         }
     }
 

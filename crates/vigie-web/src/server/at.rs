@@ -5,7 +5,7 @@ use super::reply::Refused;
 use super::sides::HubSide;
 use crate::limits::GAPS_NAMED_MAX;
 use crate::messages::{ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ};
-use crate::text::{BadInstant, Shown, from_base64, parse_instant, rfc3339};
+use crate::text::{BadInstant, Shown, from_base64, parse_instant, place, rfc3339};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -28,16 +28,24 @@ pub(super) struct ObjectQuery {
     pub(super) offset: u64,
 }
 
-/// Where a question leads.
+/// A question that makes sense: of a machine that is known, and an instant that has come.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Asked {
     pub(super) machine: MachineId,
+    /// The machine as it was asked for.
+    name: String,
     pub(super) path: BytePath,
     pub(super) seq: Seq,
     /// Gaps that the instant lies in and that concern the path.
-    pub(super) gaps: Vec<Gap>,
+    gaps: Vec<Gap>,
     /// The machine was not heard of any more.
-    pub(super) away: Option<Away>,
+    away: Option<Away>,
+}
+
+/// Where a question leads.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) asked: Asked,
     pub(super) target: Target,
 }
 
@@ -50,29 +58,31 @@ pub(super) enum Target {
     AboveRoots(Vec<BytePath>),
 }
 
+impl Asked {
+    /// The object, as a command takes it.
+    pub(super) fn place(&self) -> String {
+        place(&self.name, self.path.as_bytes())
+    }
+}
+
 impl Found {
     /// The node, where a directory above roots will not do.
     pub(super) fn node(&self) -> Result<(NodeId, &NodeVersion), ApiError> {
         match &self.target {
             Target::Node(node, version) => Ok((*node, version)),
-            Target::AboveRoots(roots) => {
-                let error = ApiError::new(
-                    ErrorKind::NotFound,
-                    format!("{} is not below a watched directory", self.path),
-                );
-                Err(error.hint(format!("watched there: {}", listed(roots))))
-            }
+            Target::AboveRoots(roots) => Err(not_watched(&self.asked.path, roots)),
         }
     }
 
     /// Writes what the answer has to say of itself into its headers.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
-        headers.insert(HeaderName::from_static(HEADER_SEQ), HeaderValue::from(self.seq.0));
-        if !self.gaps.is_empty() {
-            let spans: Vec<GapSpan> = self.gaps.iter().take(GAPS_NAMED_MAX).map(span).collect();
+        let Asked { seq, gaps, away, .. } = &self.asked;
+        headers.insert(HeaderName::from_static(HEADER_SEQ), HeaderValue::from(seq.0));
+        if !gaps.is_empty() {
+            let spans: Vec<GapSpan> = gaps.iter().take(GAPS_NAMED_MAX).map(span).collect();
             insert_json(headers, HEADER_GAPS, &spans);
         }
-        if let Some(away) = &self.away {
+        if let Some(away) = away {
             insert_json(headers, HEADER_AWAY, away);
         }
     }
@@ -100,51 +110,57 @@ pub(super) fn find(hub: &dyn HubSide, query: &ObjectQuery) -> Result<Found, ApiE
     let at = store.resolve(machine, at).map_err(|error| unknown_instant(&query.machine, error))?;
     let concerns = |gap: &Gap| gap.root.below(&path).is_some() || path.below(&gap.root).is_some();
     let gaps: Vec<Gap> = at.inside.into_iter().filter(concerns).collect();
-    let target = target(store, machine, &path, at.seq, &gaps, away.as_ref())?;
-    Ok(Found { machine, path, seq: at.seq, gaps, away, target })
+    let asked = Asked { machine, name: query.machine.clone(), path, seq: at.seq, gaps, away };
+    let target = target(store, &asked)?;
+    Ok(Found { asked, target })
 }
 
-fn target(
-    store: &Store,
-    machine: MachineId,
-    path: &BytePath,
-    seq: Seq,
-    gaps: &[Gap],
-    away: Option<&Away>,
-) -> Result<Target, ApiError> {
-    if let Some(node) = store.lookup(machine, path, seq).map_err(internal)?
-        && let Some(version) = store.node(machine, node, seq).map_err(internal)?
+fn target(store: &Store, asked: &Asked) -> Result<Target, ApiError> {
+    let Asked { machine, path, seq, .. } = asked;
+    if let Some(node) = store.lookup(*machine, path, *seq).map_err(internal)?
+        && let Some(version) = store.node(*machine, node, *seq).map_err(internal)?
     {
         return Ok(Target::Node(node, Box::new(version)));
     }
-    let roots = store.roots(machine, seq).map_err(internal)?;
+    let roots = store.roots(*machine, *seq).map_err(internal)?;
     let roots: Vec<BytePath> = roots.into_iter().map(|(root, _)| root).collect();
     let below: Vec<BytePath> = roots.iter().filter(|root| root.below(path).is_some()).cloned().collect();
     if !below.is_empty() {
         return Ok(Target::AboveRoots(below));
     }
+    Err(nothing_there(store, asked, &roots))
+}
+
+/// Why nothing can be given: there is nothing, or it cannot be known whether there is.
+fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
+    let Asked { machine, path, gaps, away, .. } = asked;
     if !gaps.is_empty() {
         let text =
             format!("nothing is recorded at {path} then, but changes may be missing around that instant");
-        return Err(
-            ApiError::new(ErrorKind::Inconclusive, text).hint("ask for an instant outside of the gap")
-        );
+        return ApiError::new(ErrorKind::Inconclusive, text).hint("ask for an instant outside of the gap");
     }
-    let watched = roots.iter().any(|root| path.below(root).is_some());
-    Err(if let (true, Some(Away { machine, since, last_seq })) = (watched, away) {
+    if !roots.iter().any(|root| path.below(root).is_some()) {
+        return not_watched(path, roots);
+    }
+    if let Some(Away { machine, since, last_seq }) = away {
         let text = format!(
             "nothing is recorded at {path}, but what happened on {machine} after {since} is not known"
         );
-        ApiError::new(ErrorKind::Inconclusive, text).hint(format!(
+        return ApiError::new(ErrorKind::Inconclusive, text).hint(format!(
             "it is away, or has only just come back; --at '#{last_seq}' asks for what it told last"
-        ))
-    } else if watched {
-        ApiError::new(ErrorKind::NotFound, format!("there is no {path} at that instant"))
-            .hint("`vigie log MACHINE:PATH` tells when it was there")
-    } else {
-        ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory"))
-            .hint(format!("watched there: {}", listed(&roots)))
-    })
+        ));
+    }
+    let error = ApiError::new(ErrorKind::NotFound, format!("there is no {path} at that instant"));
+    match store.history(*machine, path) {
+        Ok(history) if history.is_empty() => error.hint("nor is anything recorded of one at any other"),
+        _ => error.hint(format!("`vigie log {}` tells when it was there", asked.place())),
+    }
+}
+
+/// A path that nobody watches, so that nothing can be known about it.
+pub(super) fn not_watched(path: &BytePath, roots: &[BytePath]) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory"))
+        .hint(format!("watched there: {}", listed(roots)))
 }
 
 fn listed(roots: &[BytePath]) -> String {

@@ -23,11 +23,12 @@ pub(super) async fn cat(
         let found = find(&*state.hub, &query)?;
         let content = file(&found)?;
         let left = content.size.checked_sub(query.offset).ok_or_else(|| {
-            let text = format!("{} has {} bytes, fewer than are to be left out", found.path, content.size);
+            let text =
+                format!("{} has {} bytes, fewer than are to be left out", found.asked.path, content.size);
             ApiError::new(ErrorKind::Usage, text)
         })?;
         let content = Rest::open(state.hub.store(), content, query.offset)
-            .map_err(|error| unreadable(&found.path, error))?;
+            .map_err(|error| unreadable(&found.asked.path, error))?;
         Ok((found, content, left))
     })
     .await?;
@@ -99,10 +100,14 @@ fn unreadable(path: &BytePath, error: ReadError) -> ApiError {
 /// The content of what was asked for, if it is a file and has one.
 fn file(found: &Found) -> Result<&Content, ApiError> {
     let (_, version) = found.node()?;
-    let wrong = |why: String| ApiError::new(ErrorKind::WrongType, format!("{} {why}", found.path));
+    let wrong = |why: String| ApiError::new(ErrorKind::WrongType, format!("{} {why}", found.asked.path));
     match &version.state.meta.node_type {
         NodeType::File => {}
-        NodeType::Directory => return Err(wrong("is a directory".into()).hint("list it with ls")),
+        NodeType::Directory => {
+            return Err(
+                wrong("is a directory".into()).hint(format!("`vigie ls {}` lists it", found.asked.place()))
+            );
+        }
         NodeType::Symlink { target } => {
             let target = crate::text::Shown::new(target).text;
             return Err(wrong("is a symbolic link".into()).hint(format!("it points to {target}")));
@@ -110,8 +115,11 @@ fn file(found: &Found) -> Result<&Content, ApiError> {
         other => return Err(wrong(format!("is a {} and has no content", other.as_str()))),
     }
     let nothing = || {
-        ApiError::new(ErrorKind::Inconclusive, format!("no content of {} was stored before then", found.path))
-            .hint("it was being read, or could not be: see `vigie log`")
+        ApiError::new(
+            ErrorKind::Inconclusive,
+            format!("no content of {} was stored before then", found.asked.path),
+        )
+        .hint(format!("it was being read, or could not be: `vigie log {}` tells", found.asked.place()))
     };
     version.state.content.as_ref().ok_or_else(nothing)
 }

@@ -34,13 +34,13 @@ pub(super) async fn ls(
 
 fn list(store: &Store, found: &Found, recursive: bool, mut writer: BodyWriter) -> Result<(), Gone> {
     match &found.target {
-        Target::AboveRoots(roots) => above_roots(&found.path, roots, &mut writer)?,
+        Target::AboveRoots(roots) => above_roots(&found.asked.path, roots, &mut writer)?,
         Target::Node(node, version) if version.state.meta.node_type == NodeType::Directory => {
-            let mut walk = TreeWalk::new(store, found.machine, found.seq, *node, recursive);
+            let mut walk = TreeWalk::new(store, found.asked.machine, found.asked.seq, *node, recursive);
             loop {
                 match walk.step() {
                     Ok(Some(Step { path, node, version })) => {
-                        writer.line(&entry(&joined(&found.path, &path), node, &version))?;
+                        writer.line(&entry(&joined(&found.asked.path, &path), node, &version))?;
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -53,7 +53,7 @@ fn list(store: &Store, found: &Found, recursive: bool, mut writer: BodyWriter) -
                 }
             }
         }
-        Target::Node(node, version) => writer.line(&entry(found.path.as_bytes(), *node, version))?,
+        Target::Node(node, version) => writer.line(&entry(found.asked.path.as_bytes(), *node, version))?,
     }
     writer.push_blocking()
 }

@@ -50,12 +50,12 @@ enum TreeError {
 }
 
 fn write(store: &Store, found: &Found, writer: BodyWriter) {
-    let name = found.path.names().last().unwrap_or(b"root");
+    let name = found.asked.path.names().last().unwrap_or(b"root");
     let mut job = Job {
         store,
-        machine: found.machine,
-        seq: found.seq,
-        top: &found.path,
+        machine: found.asked.machine,
+        seq: found.asked.seq,
+        top: &found.asked.path,
         out: TreeWriter::new(writer, name),
         seen: HashSet::new(),
         first: HashMap::new(),

@@ -127,6 +127,21 @@ async fn a_machine_that_is_away_is_not_known_after_it_was_heard_last() {
 }
 
 #[tokio::test]
+async fn hints_name_what_was_asked_for() {
+    let mut world = World::start().await;
+    world.rename(node(14), (ROOT, b"l"), (ROOT, b"a b")).await;
+    world.remove(node(14), (ROOT, b"a b")).await;
+    let hint = async |text: &str| match world.client.cat(&at(text, Instant::Now), 0).await {
+        Err(ClientError::Refused(error)) => error.hint.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hint("/srv/l").await, "`vigie log web01:/srv/l` tells when it was there");
+    assert_eq!(hint("/srv/dir").await, "`vigie ls web01:/srv/dir` lists it");
+    assert_eq!(hint("/srv/it's new").await, "nor is anything recorded of one at any other");
+    assert_eq!(hint("/srv/a b").await, "`vigie log 'web01:/srv/a b'` tells when it was there");
+}
+
+#[tokio::test]
 async fn content_comes_as_it_was_and_says_when_it_is_not_the_newest() {
     let mut world = World::start().await;
     let cat = async |world: &World, text: &str, instant| {
