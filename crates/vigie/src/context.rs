@@ -8,7 +8,7 @@ use crate::places;
 use std::path::{Path, PathBuf};
 use vigie_model::status::AgentStatus;
 use vigie_web::client::{Client, ClientError, Place};
-use vigie_web::messages::{Answer, Away, TreeQuery};
+use vigie_web::messages::{Answer, Away, ErrorKind, LogQuery, TreeQuery};
 
 /// What every command is given.
 #[derive(Debug)]
@@ -103,14 +103,43 @@ impl Context {
     /// The question for an object on a machine at an instant.
     pub(crate) async fn tree_query(
         &self,
-        location: Location,
+        location: &Location,
         at: Option<vigie_model::Instant>,
     ) -> Result<TreeQuery, Failure> {
-        let machine = match location.machine {
-            Some(machine) => machine,
+        let machine = match &location.machine {
+            Some(machine) => machine.clone(),
             None => self.this_machine().await?,
         };
-        Ok(TreeQuery { machine, path: location.path, at: at.unwrap_or_default() })
+        Ok(TreeQuery { machine, path: location.path.clone(), at: at.unwrap_or_default() })
+    }
+
+    /// An answer about a place, or why there is none. Where nothing is there, and the place was typed as one `word`
+    /// that is also a machine's name, that is likely what was meant.
+    pub(crate) async fn of_place<T>(
+        &self,
+        word: Option<&str>,
+        answer: Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let is_not_found =
+            matches!(&error, ClientError::Refused(refused) if refused.kind == ErrorKind::NotFound);
+        let failure = hub_failure(error);
+        Err(match word {
+            Some(word) if is_not_found && self.is_machine(word).await => {
+                failure.hint(format!("{word} is also the name of a machine: {word}:/"))
+            }
+            _ => failure,
+        })
+    }
+
+    /// Whether the hub knows a machine of this name.
+    async fn is_machine(&self, name: &str) -> bool {
+        let Ok(hub) = self.hub() else { return false };
+        let query = LogQuery { machine: Some(name.to_owned()), newest: Some(0), ..LogQuery::default() };
+        hub.log(&query).await.is_ok()
     }
 
     /// Says why an answer may not be the whole truth: its instant lies in a gap, or after the machine was heard

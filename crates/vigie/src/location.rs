@@ -15,6 +15,8 @@ pub(crate) struct Location {
     pub(crate) machine: Option<String>,
     /// Absolute path.
     pub(crate) path: BytePath,
+    /// What was typed, when it is taken for a name in the working directory and may be meant as a machine's.
+    pub(crate) word: Option<String>,
 }
 
 /// Text that names no location.
@@ -54,7 +56,8 @@ impl Location {
         let bytes = text.as_bytes();
         let colon = bytes.iter().position(|b| matches!(b, b':' | b'/')).filter(|at| bytes[*at] == b':');
         let Some(colon) = colon else {
-            return Ok(Location { machine: None, path: local(Path::new(text))? });
+            let word = text.to_str().filter(|word| check_machine_name(word).is_ok()).map(str::to_owned);
+            return Ok(Location { machine: None, path: local(Path::new(text))?, word });
         };
         let (machine, path) = (&bytes[..colon], &bytes[colon + 1..]);
         let machine = String::from_utf8_lossy(machine).into_owned();
@@ -66,7 +69,7 @@ impl Location {
             [b'/', ..] => path,
             _ => return Err(BadLocation::Relative),
         };
-        Ok(Location { machine: Some(machine), path: BytePath::normalise(path)? })
+        Ok(Location { machine: Some(machine), path: BytePath::normalise(path)?, word: None })
     }
 }
 
@@ -134,6 +137,15 @@ mod tests {
         assert!(matches!(parse("web01:/a/../b"), Err(BadLocation::Path(PathError::Dots("..")))));
         assert!(matches!(parse(""), Err(BadLocation::Path(PathError::Empty))));
         assert!(matches!(parse("/no/such/../dir"), Err(BadLocation::Dots)));
+    }
+
+    #[test]
+    fn only_a_bare_word_may_be_meant_as_a_machine() {
+        let word = |text: &str| Location::parse(text.as_ref()).unwrap().word;
+        assert_eq!(word("web01").as_deref(), Some("web01"));
+        for path in ["./web01", "/web01", "web01/", "web01:/", "web 01"] {
+            assert_eq!(word(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `log`: lines of the journal, and on request those to come.
 
 use super::HubState;
-use super::at::{bad_instant, blocking, internal, machine, path};
+use super::at::{bad_instant, blocking, internal, machine, not_watched, path};
 use super::reply::{BodyWriter, Gone, NDJSON, Refused, streamed};
 use crate::journal::{Enough, Kind, Page, Selection, Since, Walk, WalkError, read_cursor};
-use crate::messages::{ApiError, ErrorKind};
+use crate::messages::{ApiError, ErrorBody, ErrorKind};
 use crate::text::parse_instant;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use vigie_model::{Instant, Seq};
+use vigie_model::{BytePath, Instant, MachineId, Seq};
 use vigie_store::Store;
 
 /// The question, as it stands after the `?`.
@@ -40,11 +40,18 @@ pub(super) async fn log(
     let tail = store.tail();
     let last = *tail.borrow();
     let follow = question.follow;
-    let walk = blocking(move || begin(&store, &question, last)).await?;
+    let telling = blocking(move || begin(&store, &question, last)).await?;
     let (writer, response) = streamed(NDJSON);
     let follow = follow.then_some((tail, state.stop));
-    tokio::spawn(tell(walk, writer, last, follow));
+    tokio::spawn(tell(telling, writer, last, follow));
     Ok(response)
+}
+
+/// What is told, and how it ends.
+struct Telling {
+    walk: Walk,
+    /// To be said at the end, unless something but gaps is told: the path was never there.
+    nothing: Option<ApiError>,
 }
 
 /// A question that could not be read.
@@ -52,12 +59,16 @@ pub(super) fn usage(rejection: QueryRejection) -> ApiError {
     ApiError::new(ErrorKind::Usage, rejection.body_text())
 }
 
-fn begin(store: &Store, question: &Question, last: Seq) -> Result<Walk, ApiError> {
+fn begin(store: &Store, question: &Question, last: Seq) -> Result<Telling, ApiError> {
     let named = question.machine.as_deref().map(|name| machine(store, name)).transpose()?;
     let below = path(question.path.as_deref(), question.path_b64.as_deref())?;
     if below.is_some() && named.is_none() {
         return Err(ApiError::new(ErrorKind::Usage, "a path needs its machine"));
     }
+    let nothing = match (named, &below) {
+        (Some(machine), Some(path)) => never_there(store, machine, path, last)?,
+        _ => None,
+    };
     let kind = question.kind.as_deref().map(str::parse::<Kind>).transpose().map_err(|error| {
         let words: Vec<_> = Kind::words().collect();
         ApiError::new(ErrorKind::Usage, error.to_string()).hint(format!("kinds: {}", words.join(", ")))
@@ -74,21 +85,50 @@ fn begin(store: &Store, question: &Question, last: Seq) -> Result<Walk, ApiError
         .transpose()?;
     let group = question.group.clone();
     let selection = Selection { machine: named, below, kind, group, since: Since::new(since) };
-    Walk::new(store, selection, after, question.n, last).map_err(internal)
+    let walk = Walk::new(store, selection, after, question.n, last).map_err(internal)?;
+    // What is followed may still come.
+    Ok(Telling { walk, nothing: nothing.filter(|_| !question.follow) })
+}
+
+/// What is to be said of a path that nothing ever bore as its name, though it could have: it is watched.
+///
+/// # Errors
+/// When nobody watches it, nor ever did, so that no record can be about it.
+fn never_there(
+    store: &Store,
+    machine: MachineId,
+    path: &BytePath,
+    last: Seq,
+) -> Result<Option<ApiError>, ApiError> {
+    if !store.history(machine, path).map_err(internal)?.is_empty() {
+        return Ok(None);
+    }
+    let roots = store.roots(machine, last).map_err(internal)?;
+    let roots: Vec<BytePath> = roots.into_iter().map(|(root, _)| root).collect();
+    // Every root that ever was has had a gap: that of its first scan.
+    let gone = store.gaps(machine).map_err(internal)?.into_iter().map(|gap| gap.root);
+    let ever: Vec<BytePath> = roots.iter().cloned().chain(gone).collect();
+    if ever.iter().any(|root| root.below(path).is_some()) {
+        Ok(None)
+    } else if ever.iter().any(|root| path.below(root).is_some()) {
+        Ok(Some(ApiError::new(ErrorKind::NotFound, format!("nothing was ever recorded at {path}"))))
+    } else {
+        Err(not_watched(path, &roots))
+    }
 }
 
 type Follow = (watch::Receiver<Seq>, CancellationToken);
 
 /// Tells page after page, and, when following, what comes; until the end, or until the client has gone.
-async fn tell(mut walk: Walk, mut writer: BodyWriter, mut last: Seq, mut follow: Option<Follow>) {
+async fn tell(mut telling: Telling, mut writer: BodyWriter, mut last: Seq, mut follow: Option<Follow>) {
     loop {
         let until = last;
         let page = tokio::task::spawn_blocking(move || {
-            let ended = page(&mut walk, &mut writer, until);
-            (walk, writer, ended)
+            let ended = page(&mut telling, &mut writer, until);
+            (telling, writer, ended)
         });
         let Ok((back, back_writer, ended)) = page.await else { return };
-        (walk, writer) = (back, back_writer);
+        (telling, writer) = (back, back_writer);
         let Ok(ended) = ended else { return };
         if writer.push().await.is_err() || ended == Ended::Failed {
             return;
@@ -115,14 +155,21 @@ enum Ended {
     Failed,
 }
 
-fn page(walk: &mut Walk, writer: &mut BodyWriter, until: Seq) -> Result<Ended, Gone> {
+fn page(telling: &mut Telling, writer: &mut BodyWriter, until: Seq) -> Result<Ended, Gone> {
+    let Telling { walk, nothing } = telling;
     let page = walk.page(until, &mut |line| {
+        if !line.kind.starts_with("gap-") {
+            *nothing = None;
+        }
         writer.line(&line)?;
         Ok(Enough(writer.is_full()))
     });
     match page {
         Ok(Page::More) => Ok(Ended::More),
-        Ok(Page::End) => Ok(Ended::All),
+        Ok(Page::End) => match nothing.take() {
+            Some(error) => writer.line(&ErrorBody { error }).map(|()| Ended::All),
+            None => Ok(Ended::All),
+        },
         Err(WalkError::Taker(gone)) => Err(gone),
         Err(WalkError::Store(error)) => writer.last_words(internal(error)).map(|()| Ended::Failed),
     }

@@ -1,10 +1,10 @@
 //! `GET log`
 
 use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
-use vigie_model::files::Created;
+use vigie_model::files::{Created, ErrorAct, Failure};
 use vigie_model::{AgentRecord, EdgeName, FileEvent, Instant, NodeType, Seq, Stream};
 use vigie_web::client::ClientError;
-use vigie_web::messages::{ErrorKind, LogLine, LogQuery};
+use vigie_web::messages::{ApiError, ErrorKind, LogLine, LogQuery};
 
 fn of(text: &str) -> LogQuery {
     LogQuery { machine: Some("web01".into()), path: Some(path(text)), ..LogQuery::default() }
@@ -157,6 +157,61 @@ async fn questions_that_make_no_sense_are_refused() {
     assert_eq!(refused(cursor).await, ErrorKind::Usage);
     let homeless = LogQuery { path: Some(path("/srv")), ..LogQuery::default() };
     assert_eq!(refused(homeless).await, ErrorKind::Usage);
+}
+
+/// What is told, and with which error it ends.
+async fn ended(world: &World, query: LogQuery) -> Result<(Vec<u64>, Option<ApiError>), ClientError> {
+    let mut lines = world.client.log(&query).await?;
+    let mut told = Vec::new();
+    loop {
+        match lines.next().await {
+            Ok(Some(line)) => told.push(line.seq),
+            Ok(None) => return Ok((told, None)),
+            Err(ClientError::Refused(error)) => return Ok((told, Some(error))),
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_without_records_is_no_silence() {
+    let mut world = World::start().await;
+    // Above the roots, and something that is gone.
+    assert_eq!(world.log(of("/")).await.len(), 10);
+    world.remove(node(14), (ROOT, b"l")).await;
+    assert_eq!(short(&world.log(LogQuery { newest: Some(1), ..of("/srv/l") }).await), ["12 removed /srv/l"]);
+
+    // The gaps in which it may have been there, and that it was never seen.
+    let (told, error) = ended(&world, of("/srv/never")).await.unwrap();
+    assert_eq!((told, error.unwrap().kind), (vec![2, 11], ErrorKind::NotFound));
+    let nothing = LogQuery { kind: Some("content".into()), ..of("/srv/a") };
+    assert_eq!(ended(&world, nothing).await.unwrap(), (vec![10], None));
+    let nothing = LogQuery { kind: Some("removed".into()), ..of("/srv/a") };
+    assert_eq!(ended(&world, nothing).await.unwrap(), (vec![], None), "it was there, and never removed");
+    match ended(&world, of("/etc")).await {
+        Err(ClientError::Refused(error)) => {
+            assert_eq!(
+                (error.kind, error.hint.as_deref()),
+                (ErrorKind::NotFound, Some("watched there: /srv"))
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+
+    // What could not even be looked at has no name, and is not hidden.
+    let error = Failure { path: b"/srv/never".to_vec(), act: ErrorAct::Stat, errno: 5 };
+    world.tell(FileEvent::Error(error)).await;
+    let (told, error) = ended(&world, of("/srv/never")).await.unwrap();
+    assert_eq!((told, error), (vec![2, 11, 13], None));
+}
+
+#[tokio::test]
+async fn what_is_followed_may_still_come() {
+    let mut world = World::start().await;
+    let follow = LogQuery { follow: true, newest: Some(0), ..of("/srv/a2") };
+    let mut lines = world.client.log(&follow).await.unwrap();
+    world.rename(node(11), (ROOT, b"a"), (ROOT, b"a2")).await;
+    assert_eq!(lines.next().await.unwrap().unwrap().path.as_deref(), Some("/srv/a2"));
 }
 
 #[tokio::test]

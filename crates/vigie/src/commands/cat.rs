@@ -34,9 +34,10 @@ pub(crate) struct CatArgs {
 
 impl CatArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let query = context.tree_query(self.location, self.at).await?;
+        let query = context.tree_query(&self.location, self.at).await?;
         let hub = context.hub()?;
-        let (answer, mut pieces) = hub.cat(&query, 0).await.map_err(hub_failure)?;
+        let word = self.location.word.as_deref();
+        let (answer, mut pieces) = context.of_place(word, hub.cat(&query, 0).await).await?;
         let again = TreeQuery { at: Instant::Seq(Seq(answer.seq)), ..query };
         let (mut given, mut asked_from) = (0, None);
         loop {

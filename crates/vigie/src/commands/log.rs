@@ -1,13 +1,13 @@
 //! `vigie log`
 
-use crate::context::{Context, hub_failure};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
 use crate::output::{Output, Paint, bytes, escaped, short_time};
 use crate::signals::EndSignals;
 use clap::Args;
 use vigie_model::Instant;
-use vigie_web::messages::{LogLine, LogQuery};
+use vigie_web::messages::{LogLine, LogQuery, TreeQuery};
 use vigie_web::text::exact;
 
 /// How many of the newest records `-f` alone begins with.
@@ -53,10 +53,12 @@ pub(crate) struct LogArgs {
 impl LogArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let hub = context.hub()?;
-        let (machine, path) = match self.location {
+        let (machine, path) = match &self.location {
             None => (None, None),
-            Some(Location { machine: Some(machine), path }) => (Some(machine), Some(path)),
-            Some(Location { machine: None, path }) => (Some(context.this_machine().await?), Some(path)),
+            Some(location) => {
+                let TreeQuery { machine, path, .. } = context.tree_query(location, None).await?;
+                (Some(machine), Some(path))
+            }
         };
         let from_now = self.follow && self.newest.is_none() && self.since.is_none();
         let query = LogQuery {
@@ -70,13 +72,14 @@ impl LogArgs {
             follow: self.follow,
         };
         let mut end = EndSignals::listen()?;
-        let mut lines = hub.log(&query).await.map_err(hub_failure)?;
+        let word = self.location.as_ref().and_then(|location| location.word.as_deref());
+        let mut lines = context.of_place(word, hub.log(&query).await).await?;
         loop {
             let line = tokio::select! {
-                line = lines.next_raw() => line.map_err(hub_failure)?,
+                line = lines.next_raw() => line,
                 () = end.next() => break,
             };
-            let Some(line) = line else { break };
+            let Some(line) = context.of_place(word, line).await? else { break };
             if context.out.is_json() {
                 context.out.raw_line(&line)?;
             } else {

@@ -1,6 +1,6 @@
 //! `vigie restore`
 
-use crate::context::{Context, hub_failure};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
 use crate::output::{Bar, Output, count, escaped};
@@ -55,7 +55,8 @@ pub(crate) struct RestoreArgs {
 
 impl RestoreArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let query = context.tree_query(self.location, self.at).await?;
+        let query = context.tree_query(&self.location, self.at).await?;
+        let word = self.location.word.as_deref();
         if self.target == Path::new("-") {
             if self.dry_run {
                 return Err(Failure::usage(
@@ -66,10 +67,10 @@ impl RestoreArgs {
                 return Err(Failure::usage("a tar is not written to a terminal")
                     .hint("redirect it, or pipe it into tar"));
             }
-            return to_stdout(context, &query).await;
+            return to_stdout(context, word, &query).await;
         }
         check_target(&self.target, self.force || self.dry_run).map_err(|e| target_failure(&e))?;
-        let (answer, pieces) = context.hub()?.tree(&query).await.map_err(hub_failure)?;
+        let (answer, pieces) = context.of_place(word, context.hub()?.tree(&query).await).await?;
         let bar = Bar::bytes(context.out.is_json() || self.dry_run);
         if bar.is_shown() {
             tokio::spawn(tell_total(context.hub()?, query, bar.clone()));
@@ -136,8 +137,8 @@ async fn tell_total(hub: Client, query: TreeQuery, bar: Bar) {
 }
 
 /// The stream itself, checked on its way through.
-async fn to_stdout(context: Context, query: &TreeQuery) -> Result<Outcome, Failure> {
-    let (answer, pieces) = context.hub()?.tree(query).await.map_err(hub_failure)?;
+async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> Result<Outcome, Failure> {
+    let (answer, pieces) = context.of_place(word, context.hub()?.tree(query).await).await?;
     let (reader, feed) = reader(pieces);
     let surveyed = tokio::task::spawn_blocking(move || {
         let mut through = Through { from: reader, to: std::io::stdout().lock(), refused: None };

@@ -114,6 +114,31 @@ fn from_a_change_to_its_restore() {
 }
 
 #[test]
+fn a_word_that_is_no_path_may_be_a_machine() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("tree")).unwrap();
+    let up = Up::start(&home);
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim();
+    let machine = format!("hint: {host} is also the name of a machine: {host}:/");
+    for command in ["log", "ls", "cat"] {
+        let said = home.run(&[command, host]);
+        assert_eq!((said.code, said.out.as_str()), (4, ""), "{said:?}");
+        assert!(
+            said.err.contains("is not below a watched directory") && said.err.contains(&machine),
+            "{said:?}"
+        );
+        let said = home.run(&[command, "never"]);
+        assert_eq!(said.code, 4, "{said:?}");
+        assert!(said.err.contains("hint: watched there: HOME/tree"), "{said:?}");
+    }
+    let said = home.run(&["log", "tree/never"]);
+    assert!(said.code == 4 && said.err.contains("nothing was ever recorded at HOME/tree/never"), "{said:?}");
+    assert!(ok(&home, &["log", &format!("{host}:/")]).contains("created"));
+    assert_eq!(up.interrupt(), 0);
+}
+
+#[test]
 fn output_that_nobody_reads_is_no_failure() {
     let home = Home::new();
     std::fs::create_dir(home.path().join("tree")).unwrap();
