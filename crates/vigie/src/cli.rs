@@ -39,9 +39,9 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
 
-    /// The hub's API: path of its socket, or a URL such as `http://127.0.0.1:7701` [default: api.sock in
-    /// the hub's default directory]
-    #[arg(long, global = true, value_name = "SOCKET|URL", env = "VIGIE_API", help_heading = "Everywhere")]
+    /// The hub's API: path of its socket, or an address such as 127.0.0.1:7701 or `http://127.0.0.1:7701`
+    /// [default: api.sock in the hub's default directory]
+    #[arg(long, global = true, value_name = "SOCKET|ADDR", env = "VIGIE_API", help_heading = "Everywhere")]
     pub(crate) hub_api: Option<Place>,
 
     /// The local agent's socket [default: agent.sock in the agent's default directory, or that of `vigie up`]

@@ -53,13 +53,18 @@ impl Place {
 impl FromStr for Place {
     type Err = BadPlace;
 
-    /// A URL when it has a scheme, else the path of a socket.
+    /// A URL when it has a scheme; an address when it is `HOST:PORT` and nothing else; else the path of a socket,
+    /// which may have any name with `./` in front.
     fn from_str(text: &str) -> Result<Self, BadPlace> {
         if text.is_empty() {
             return Err(BadPlace::Empty);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Ok(Place::Socket(PathBuf::from(text)));
+            return if is_host_and_port(text) {
+                format!("http://{text}").parse()
+            } else {
+                Ok(Place::Socket(PathBuf::from(text)))
+            };
         };
         if scheme == "unix" {
             return Ok(Place::Socket(PathBuf::from(rest)));
@@ -76,6 +81,11 @@ impl FromStr for Place {
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Place::Http { authority: authority.to_string(), base })
     }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    !text.contains('/') && parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 impl fmt::Display for Place {
@@ -100,7 +110,23 @@ mod tests {
         };
         assert_eq!("http://127.0.0.1:7701/".parse(), http("127.0.0.1:7701", ""));
         assert_eq!("http://[::1]:7701/hub/".parse(), http("[::1]:7701", "/hub"));
-        for bad in ["https://a", "http://", "http://a b", "http://u:p@a", "http://a/?q=1", ""] {
+        assert_eq!("127.0.0.1:7701".parse(), http("127.0.0.1:7701", ""));
+        assert_eq!("localhost:7701".parse(), http("localhost:7701", ""));
+        assert_eq!("[::1]:7701".parse(), http("[::1]:7701", ""));
+        for socket in ["./a:1", "/run/a:1", "api.sock", "a:b", "a:", ":1", "a:70000"] {
+            assert_eq!(socket.parse(), Ok(Place::Socket(socket.into())));
+        }
+        for bad in [
+            "u@a:1",
+            "a b:1",
+            "::1:7701",
+            "https://a",
+            "http://",
+            "http://a b",
+            "http://u:p@a",
+            "http://a/?q=1",
+            "",
+        ] {
             assert!(bad.parse::<Place>().is_err(), "{bad:?} was taken");
         }
     }
