@@ -108,7 +108,10 @@ impl Context {
     ) -> Result<TreeQuery, Failure> {
         let machine = match &location.machine {
             Some(machine) => machine.clone(),
-            None => self.this_machine().await?,
+            None => {
+                let hint = || format!("name the machine: MACHINE:{}", escaped(location.path.as_bytes()));
+                self.this_machine().await.map_err(|failure| failure.hint(hint()))?
+            }
         };
         Ok(TreeQuery { machine, path: location.path.clone(), at: at.unwrap_or_default() })
     }

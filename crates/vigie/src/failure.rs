@@ -126,7 +126,8 @@ impl Failure {
         }
     }
 
-    fn as_json(&self) -> serde_json::Value {
+    /// What scripts are told.
+    pub(crate) fn as_json(&self) -> serde_json::Value {
         let kind = match self.kind {
             Kind::Usage => "usage".into(),
             Kind::Inconclusive => "inconclusive".into(),

@@ -50,8 +50,6 @@ pub(crate) fn host_name() -> Result<String, Failure> {
     let name = text.trim().to_owned();
     match check_machine_name(&name) {
         Ok(()) => Ok(name),
-        Err(error) => Err(Failure::failed(format!("the host name `{name}` cannot be used"))
-            .because(&error)
-            .hint("name the machine: MACHINE:/path")),
+        Err(error) => Err(Failure::failed(format!("the host name `{name}` cannot be used")).because(&error)),
     }
 }

@@ -162,7 +162,7 @@ async fn identity(
         (None, Some(token)) => enrol(hub, state, &token, name).await?,
         (None, None) => {
             return Err(Failure::usage("this machine is not enrolled, and there is no token")
-                .hint("make one on the hub with `vigie hub invite NAME`, and give it with --token-file"));
+                .hint(format!("make one on the hub with {}, and give it with --token-file", invite(name))));
         }
     };
     check_name(identity.name(), name)?;
@@ -196,9 +196,27 @@ async fn enrol(hub: &str, state: &Path, token: &Token, name: Option<&str>) -> Re
                 tracing::warn!("not enrolled yet, trying again in {wait:.1?}: {error}");
                 tokio::time::sleep(wait).await;
             }
-            Err(error) => return Err(Failure::of(&error)),
+            Err(error) => return Err(refused(token.name(), &error)),
         }
     }
+}
+
+/// Why there is no identity, and what can be done about it.
+fn refused(name: &str, error: &EnrolError) -> Failure {
+    let failure = Failure::of(error);
+    let EnrolError::Refused(refuse) = error else { return failure };
+    match refuse.code {
+        RefuseCode::TokenUsed | RefuseCode::TokenExpired | RefuseCode::TokenWrong => {
+            failure.hint(format!("make a new one on the hub with {}", invite(Some(name))))
+        }
+        _ => failure,
+    }
+}
+
+/// The command that makes a token for this machine.
+fn invite(name: Option<&str>) -> String {
+    let name = name.map(str::to_owned).or_else(|| crate::places::host_name().ok());
+    format!("`vigie hub invite {}`", name.as_deref().unwrap_or("NAME"))
 }
 
 fn is_worth_another_try(error: &EnrolError) -> bool {
@@ -213,6 +231,19 @@ fn is_worth_another_try(error: &EnrolError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vigie_wire::frame::Refuse;
+
+    #[test]
+    fn a_token_that_opens_nothing_is_to_be_made_anew() {
+        let told = |code| {
+            refused("web01", &EnrolError::Refused(Refuse { code, reason: "no".into() })).as_json()["hint"]
+                .clone()
+        };
+        for code in [RefuseCode::TokenUsed, RefuseCode::TokenExpired, RefuseCode::TokenWrong] {
+            assert_eq!(told(code), "make a new one on the hub with `vigie hub invite web01`");
+        }
+        assert!(told(RefuseCode::Version).is_null());
+    }
 
     #[test]
     fn addresses_of_hubs_have_a_port() {

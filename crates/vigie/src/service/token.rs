@@ -27,9 +27,9 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Option<Token>, Failure> {
             _ => return Ok(None),
         },
     };
-    Token::parse(&text)
-        .map(Some)
-        .map_err(|e| Failure::usage(e.to_string()).hint("make one on the hub: vigie hub invite NAME"))
+    Token::parse(&text).map(Some).map_err(|e| {
+        Failure::usage(e.to_string()).hint("it is the one line that `vigie hub invite` prints on the hub")
+    })
 }
 
 fn read_from(from: &mut dyn Read, name: &str) -> Result<String, Failure> {

@@ -81,6 +81,7 @@ fn machines_that_do_not_belong_are_refused() {
     world.flush(&alpha);
     let (code, said) = refused(&["--token-file", &file]);
     assert_eq!(code, Some(4), "a token works once: {said}");
+    assert!(said.contains("already used") && said.contains("hint: make a new one"), "{said}");
 }
 
 #[test]
