@@ -83,8 +83,12 @@ pub(crate) fn report(
     more(context, summary.problems.count, summary.problems.first.len(), "with problems");
     let verb = if dry_run { "would restore" } else { "restored" };
     let noun = if summary.entries == 1 { "object" } else { "objects" };
-    let (entries, size) = (count(summary.entries), bytes(summary.bytes));
-    context.out.line(&format!("{verb} {entries} {noun} ({size}) to {}", target.display()))?;
+    let of = match summary.entries {
+        all if all == summary.written => String::new(),
+        all => format!(" of {}", count(all)),
+    };
+    let (written, size) = (count(summary.written), bytes(summary.written_bytes));
+    context.out.line(&format!("{verb} {written}{of} {noun} ({size}) to {}", target.display()))?;
     context.out.flush()?;
     Ok(())
 }
@@ -121,6 +125,8 @@ fn as_json(summary: &Summary, dry_run: bool) -> Value {
         "exact": summary.is_exact(),
         "entries": summary.entries,
         "bytes": summary.bytes,
+        "written": summary.written,
+        "written_bytes": summary.written_bytes,
         "pending": list(&summary.pending),
         "torn": list(&summary.torn),
         "damaged": list(&summary.damaged),

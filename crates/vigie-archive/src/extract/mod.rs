@@ -167,8 +167,7 @@ pub fn extract<R: Read>(
             Run::new(&shared, &pool, &target, observe).run(&mut reader)
         })
     };
-    let (problems, full) = shared.into_outcome();
-    summary.problems = problems;
+    let full = shared.into_outcome(&mut summary);
     let stop = match (full, done) {
         (_, Err(Halt::Target(error))) => return Err(error.into()),
         (Some(full), _) => full,

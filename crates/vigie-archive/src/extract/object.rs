@@ -265,8 +265,9 @@ pub(super) fn put(shared: &Shared, leaf: &Leaf) {
     } else {
         special(shared, spot, meta)
     };
-    if let Err(failure) = done {
-        give_up(shared, spot, failure);
+    match done {
+        Ok(()) => shared.wrote(data.len() as u64),
+        Err(failure) => give_up(shared, spot, failure),
     }
 }
 

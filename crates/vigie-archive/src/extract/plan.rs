@@ -4,7 +4,7 @@ use super::Halt;
 use super::admit::{Admission, Shape};
 use super::place::Tree;
 use super::report::{Act, Action, Event, Summary};
-use super::shared::Shared;
+use super::shared::{Absent, Shared};
 use super::target::{Found, Target};
 use crate::entry::ContentState;
 use crate::path::{below_root, part};
@@ -54,6 +54,11 @@ impl Plan<'_> {
                 Some(path) => self.action(path, &entry, damaged)?,
                 None => Action::Leave,
             };
+            if action != Action::Leave {
+                let is_file =
+                    matches!(entry.kind, EntryKind::Object(_)) && entry.meta.node_type == NodeType::File;
+                self.shared.wrote(if is_file { entry.meta.size } else { 0 });
+            }
             let kind = match &entry.kind {
                 EntryKind::Link(_) => "link",
                 _ => entry.meta.node_type.as_str(),
@@ -72,17 +77,23 @@ impl Plan<'_> {
                 return Ok(Action::Leave);
             }
             EntryKind::Link(first) => {
-                let seen = |first: &[u8]| first != path && self.admission.has_seen(self.shared, first);
-                if !below_root(first).is_ok_and(|first| seen(&first)) {
+                let first = below_root(first)
+                    .ok()
+                    .filter(|first| first.as_ref() != path && self.admission.has_seen(self.shared, first));
+                let Some(first) = first else {
                     self.shared.problem(path, Act::Link, "its first name is not in the stream before it");
                     return Ok(Action::Leave);
+                };
+                match self.shared.absent(&first) {
+                    None => {}
+                    Some(Absent::Missing) => return Ok(self.leave_out(path, ContentState::Missing)),
+                    Some(_) => return Ok(self.leave_out(path, ContentState::Damaged)),
                 }
             }
-            EntryKind::Object(state) => {
-                if !self.note(path, if damaged { ContentState::Damaged } else { *state }) {
-                    return Ok(Action::Leave);
-                }
-            }
+            EntryKind::Object(state) => match if damaged { ContentState::Damaged } else { *state } {
+                ContentState::Present { pending, torn } => self.note(path, pending, torn),
+                absent => return Ok(self.leave_out(path, absent)),
+            },
         }
         let directory = entry.meta.node_type == NodeType::Directory;
         let Some((parent, name)) = part(path) else { return self.root_action() };
@@ -115,22 +126,24 @@ impl Plan<'_> {
         })
     }
 
-    /// Lists a file by what its content is worth. Gives whether it would be written.
-    fn note(&mut self, path: &[u8], state: ContentState) -> bool {
-        let summary = &mut self.summary;
-        match state {
-            ContentState::Missing => summary.missing.push(|| path.to_vec()),
-            ContentState::Damaged => summary.damaged.push(|| path.to_vec()),
-            ContentState::Present { pending, torn } => {
-                if pending {
-                    summary.pending.push(|| path.to_vec());
-                }
-                if torn {
-                    summary.torn.push(|| path.to_vec());
-                }
-                return true;
-            }
+    /// Lists a file that would be written, by what its content is worth.
+    fn note(&mut self, path: &[u8], pending: bool, torn: bool) {
+        if pending {
+            self.summary.pending.push(|| path.to_vec());
         }
-        false
+        if torn {
+            self.summary.torn.push(|| path.to_vec());
+        }
+    }
+
+    /// Lists a file that would not be written, for its second names too.
+    fn leave_out(&mut self, path: &[u8], state: ContentState) -> Action {
+        let (list, why) = match state {
+            ContentState::Missing => (&mut self.summary.missing, Absent::Missing),
+            _ => (&mut self.summary.damaged, Absent::Damaged),
+        };
+        self.shared.set_absent(path, why);
+        list.push(|| path.to_vec());
+        Action::Leave
     }
 }

@@ -154,6 +154,11 @@ pub struct Summary {
     pub entries: u64,
     /// Bytes of contents taken from the stream.
     pub bytes: u64,
+    /// Of the entries, those that are at the target now: made, put in place of something else, or directories that
+    /// were there. In a dry run, those that would be.
+    pub written: u64,
+    /// Bytes of their contents.
+    pub written_bytes: u64,
     /// Files written with their last whole content; a newer one was not stored.
     pub pending: PathList,
     /// Files written with content that may mix several versions.

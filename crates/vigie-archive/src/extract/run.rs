@@ -219,7 +219,10 @@ impl Run<'_> {
             }
         };
         match kept {
-            Ok(kept) => self.directories.push(Late { path, meta, kept }),
+            Ok(kept) => {
+                self.shared.wrote(0);
+                self.directories.push(Late { path, meta, kept });
+            }
             Err((act, error)) => self.shared.failed(&path, act, error),
         }
     }
@@ -351,8 +354,10 @@ impl Run<'_> {
         if reader.finish_entry()? {
             return Ok(true);
         }
-        if let Some(Err(failure)) = file.map(|file| file.finish(meta)) {
-            give_up(self.shared, &spot, failure);
+        match file.map(|file| file.finish(meta)) {
+            Some(Ok(())) => self.shared.wrote(meta.size),
+            Some(Err(failure)) => give_up(self.shared, &spot, failure),
+            None => {}
         }
         Ok(false)
     }
@@ -430,9 +435,12 @@ impl Run<'_> {
             (Ok(Err(failure)), _) | (_, Ok(Err(failure))) => Err(failure),
             (Err(error), _) | (_, Err(error)) => Err((Act::Parent, io::Error::other(error))),
         };
-        if let Err((act, error)) = done {
-            self.shared.set_absent(&path, Absent::Failed);
-            self.shared.failed(&path, act, error);
+        match done {
+            Ok(()) => self.shared.wrote(0),
+            Err((act, error)) => {
+                self.shared.set_absent(&path, Absent::Failed);
+                self.shared.failed(&path, act, error);
+            }
         }
     }
 }

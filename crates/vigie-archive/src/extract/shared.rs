@@ -1,6 +1,6 @@
 //! What the reading thread and the writer threads have in common.
 
-use super::report::{Act, Listed, Problem};
+use super::report::{Act, Listed, Problem, Summary};
 use super::{Options, Stop};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) gid: u32,
     hasher: RandomState,
     temporaries: AtomicU64,
+    written: AtomicU64,
+    written_bytes: AtomicU64,
     stopped: AtomicBool,
     state: Mutex<State>,
 }
@@ -54,6 +56,8 @@ impl Shared {
             gid: rustix::process::getegid().as_raw(),
             hasher: RandomState::new(),
             temporaries: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             state: Mutex::default(),
         }
@@ -97,6 +101,12 @@ impl Shared {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Notes that an entry is on disk, with its content of that many bytes.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.written.fetch_add(1, Ordering::Relaxed);
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Notes that an entry is not on disk, for the sake of its second names.
     pub(super) fn set_absent(&self, path: &[u8], why: Absent) {
         let key = self.key(path);
@@ -108,9 +118,12 @@ impl Shared {
         self.state().absent.get(&key).copied()
     }
 
-    /// What went wrong, at the end.
-    pub(super) fn into_outcome(self) -> (Listed<Problem>, Option<Stop>) {
+    /// What was done and what went wrong, at the end: the first into the summary.
+    pub(super) fn into_outcome(self, summary: &mut Summary) -> Option<Stop> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (state.problems, state.stop)
+        summary.problems = state.problems;
+        summary.written = self.written.into_inner();
+        summary.written_bytes = self.written_bytes.into_inner();
+        state.stop
     }
 }

@@ -39,7 +39,7 @@ fn a_cut_at_any_border_is_told_and_leaves_no_half_file() {
         }
     }
     let summary = quietly(&bytes, &target, &Options::default()).unwrap();
-    assert_eq!((summary.entries, summary.damaged.count), (7, 1));
+    assert_eq!((summary.entries, summary.damaged.count, summary.written), (7, 1, 6));
 }
 
 #[test]

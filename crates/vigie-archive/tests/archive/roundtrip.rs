@@ -173,7 +173,10 @@ fn states_are_told_and_only_whole_files_are_written() {
         tree.file(b"after", &file, 4, ContentState::WHOLE, whole()).unwrap();
     });
     let copy = dir.path().join("copy");
+    let planned = quietly(&bytes, &copy, &Options { dry_run: true, ..Options::default() }).unwrap();
     let summary = quietly(&bytes, &copy, &Options::default()).unwrap();
+    assert_eq!(summary, planned, "a dry run foresees it");
+    assert_eq!((summary.written, summary.written_bytes), (4, 12), "the root and three files");
     let list = |list: &vigie_archive::PathList| {
         assert_eq!(list.count, list.first.len() as u64);
         list.first.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>().join(",")

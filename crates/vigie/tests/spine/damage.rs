@@ -35,6 +35,7 @@ fn a_damaged_file_is_called_damaged() {
     let said = world.run(["restore".into(), alpha.place(), target.clone().into_os_string()]);
     assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.err.contains("large: NOT restored"), "{}", said.err);
+    assert!(said.out.starts_with("restored 1 of 2 objects (0 B) to "), "{}", said.out);
     assert!(!target.join("large").exists());
     assert_eq!(world.run(["verify"]).code, 1);
 }
