@@ -6,6 +6,7 @@
 //! [`context`] what every command is given ·
 //! [`location`] `MACHINE:PATH` · [`instant`] `T` · [`places`] default directories and sockets ·
 //! [`output`] what is printed, for people and for scripts ·
+//! [`following`] the log across restarts of the hub ·
 //! [`restoring`] between the hub's stream and the disk ·
 //! [`service`] hub and agent as parts of a process that stays ·
 //! [`failure`] errors at the edge: kind, exit code, hint ·
@@ -15,6 +16,7 @@ mod cli;
 mod commands;
 mod context;
 mod failure;
+mod following;
 mod instant;
 mod location;
 mod logging;

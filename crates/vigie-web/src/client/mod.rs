@@ -16,12 +16,13 @@ use crate::limits::ANSWER_BYTES_MAX;
 use crate::messages::query_pairs;
 use crate::messages::{
     Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, GroupStatus, HEADER_AWAY,
-    HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX,
+    HEADER_CURSOR, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX,
     SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
+use hyper::http::header::{CONTENT_TYPE, HOST};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,10 +48,12 @@ impl Client {
         self.whole(self.ask(Method::GET, "status", "", None).await?).await
     }
 
-    /// Lines of the log. With `follow` the stream ends only with the hub or the connection.
-    pub async fn log(&self, query: &LogQuery) -> Result<Lines<LogLine>, ClientError> {
+    /// Lines of the log, and the cursor behind which lies what was journaled after the question came. With `follow`
+    /// the stream ends only with the hub or the connection.
+    pub async fn log(&self, query: &LogQuery) -> Result<(Option<String>, Lines<LogLine>), ClientError> {
         let response = self.ask(Method::GET, "log", &query.to_query(), None).await?;
-        Ok(Lines::new(self.pieces(response)))
+        let cursor = header(response.headers(), HEADER_CURSOR).map(str::to_owned);
+        Ok((cursor, Lines::new(self.pieces(response))))
     }
 
     /// The object, or the entries of the directory; with `recursive` everything below.
@@ -152,9 +155,9 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{PREFIX}/{act}{sep}{query}", self.place.base_path()))
-            .header(header::HOST, self.place.host());
+            .header(HOST, self.place.host());
         if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(CONTENT_TYPE, "application/json");
         }
         let request = request
             .body(Full::new(body.unwrap_or_default()))
@@ -169,9 +172,13 @@ impl Client {
     }
 }
 
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
 /// What the headers of an answer about a tree say.
 fn answer(headers: &HeaderMap) -> Answer {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let text = |name| header(headers, name);
     Answer {
         seq: text(HEADER_SEQ).and_then(|t| t.parse().ok()).unwrap_or_default(),
         gaps: text(HEADER_GAPS).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default(),

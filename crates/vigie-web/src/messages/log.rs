@@ -4,6 +4,9 @@ use super::tree::query_pairs;
 use serde::{Deserialize, Serialize};
 use vigie_model::{BytePath, Instant};
 
+/// Header of `log`: the cursor behind which lies whatever was journaled after the question came.
+pub const HEADER_CURSOR: &str = "vigie-cursor";
+
 /// What part of the log is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogQuery {

@@ -14,7 +14,7 @@ pub use control::{
 };
 pub use drain::{DrainReport, DrainRequest};
 pub use error::{ApiError, ErrorBody, ErrorKind};
-pub use log::{LogLine, LogQuery};
+pub use log::{HEADER_CURSOR, LogLine, LogQuery};
 pub use roles::{RolesQuery, SetGroupRequest, StepDownRequest};
 pub use tree::{
     Answer, Away, ContentState, Entry, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery,

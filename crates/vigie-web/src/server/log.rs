@@ -3,11 +3,12 @@
 use super::HubState;
 use super::at::{bad_instant, blocking, internal, machine, not_watched, path};
 use super::reply::{BodyWriter, Gone, NDJSON, Refused, streamed};
-use crate::journal::{Enough, Kind, Page, Selection, Since, Walk, WalkError, read_cursor};
-use crate::messages::{ApiError, ErrorBody, ErrorKind};
+use crate::journal::{Enough, Kind, Page, Selection, Since, Walk, WalkError, cursor, read_cursor};
+use crate::messages::{ApiError, ErrorBody, ErrorKind, HEADER_CURSOR};
 use crate::text::parse_instant;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -41,7 +42,10 @@ pub(super) async fn log(
     let last = *tail.borrow();
     let follow = question.follow;
     let telling = blocking(move || begin(&store, &question, last)).await?;
-    let (writer, response) = streamed(NDJSON);
+    let (writer, mut response) = streamed(NDJSON);
+    if let Ok(value) = HeaderValue::from_str(&cursor(last)) {
+        response.headers_mut().insert(HeaderName::from_static(HEADER_CURSOR), value);
+    }
     let follow = follow.then_some((tail, state.stop));
     tokio::spawn(tell(telling, writer, last, follow));
     Ok(response)
@@ -83,6 +87,10 @@ fn begin(store: &Store, question: &Question, last: Seq) -> Result<Telling, ApiEr
         .as_deref()
         .map(|text| read_cursor(text).ok_or_else(|| ApiError::new(ErrorKind::Usage, "`after` is no cursor")))
         .transpose()?;
+    if after.is_some_and(|after| after > last) {
+        let text = format!("`after` lies behind the last record, #{last}: it is of another journal");
+        return Err(ApiError::new(ErrorKind::NotFound, text));
+    }
     let group = question.group.clone();
     let selection = Selection { machine: named, below, kind, group, since: Since::new(since) };
     let walk = Walk::new(store, selection, after, question.n, last).map_err(internal)?;

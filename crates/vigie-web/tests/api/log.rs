@@ -153,15 +153,16 @@ async fn questions_that_make_no_sense_are_refused() {
     assert_eq!(refused(nobody).await, ErrorKind::NotFound);
     let kind = LogQuery { kind: Some("creation".into()), ..LogQuery::default() };
     assert_eq!(refused(kind).await, ErrorKind::Usage);
-    let cursor = LogQuery { after: Some("12".into()), ..LogQuery::default() };
-    assert_eq!(refused(cursor).await, ErrorKind::Usage);
+    let after = |cursor: &str| LogQuery { after: Some(cursor.into()), ..LogQuery::default() };
+    assert_eq!(refused(after("12")).await, ErrorKind::Usage);
+    assert_eq!(refused(after("j0-12")).await, ErrorKind::NotFound, "there are 11 records");
     let homeless = LogQuery { path: Some(path("/srv")), ..LogQuery::default() };
     assert_eq!(refused(homeless).await, ErrorKind::Usage);
 }
 
 /// What is told, and with which error it ends.
 async fn ended(world: &World, query: LogQuery) -> Result<(Vec<u64>, Option<ApiError>), ClientError> {
-    let mut lines = world.client.log(&query).await?;
+    let (_, mut lines) = world.client.log(&query).await?;
     let mut told = Vec::new();
     loop {
         match lines.next().await {
@@ -209,16 +210,27 @@ async fn a_path_without_records_is_no_silence() {
 async fn what_is_followed_may_still_come() {
     let mut world = World::start().await;
     let follow = LogQuery { follow: true, newest: Some(0), ..of("/srv/a2") };
-    let mut lines = world.client.log(&follow).await.unwrap();
+    let (_, mut lines) = world.client.log(&follow).await.unwrap();
     world.rename(node(11), (ROOT, b"a"), (ROOT, b"a2")).await;
     assert_eq!(lines.next().await.unwrap().unwrap().path.as_deref(), Some("/srv/a2"));
+}
+
+#[tokio::test]
+async fn an_answer_says_behind_which_cursor_the_future_lies() {
+    let mut world = World::start().await;
+    let query = LogQuery { newest: Some(0), ..of("/srv/dir") };
+    let (cursor, _) = world.client.log(&query).await.unwrap();
+    assert_eq!(world.log(LogQuery { after: cursor.clone(), ..LogQuery::default() }).await.len(), 0);
+    world.write(node(13), b"x").await;
+    let behind = world.log(LogQuery { after: cursor, ..LogQuery::default() }).await;
+    assert_eq!(short(&behind), ["12 content /srv/dir/none"]);
 }
 
 #[tokio::test]
 async fn followers_are_told_at_once_and_end_with_the_server() {
     let mut world = World::start().await;
     let follow = LogQuery { follow: true, newest: Some(1), ..of("/srv/dir") };
-    let mut lines = world.client.log(&follow).await.unwrap();
+    let (_, mut lines) = world.client.log(&follow).await.unwrap();
     assert_eq!(lines.next().await.unwrap().unwrap().seq, 11);
     world.write(node(11), b"elsewhere").await;
     world.write(node(13), b"here").await;

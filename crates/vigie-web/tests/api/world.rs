@@ -213,7 +213,7 @@ impl World {
     }
 
     pub(crate) async fn log(&self, query: LogQuery) -> Vec<LogLine> {
-        let mut lines = self.client.log(&query).await.unwrap();
+        let (_, mut lines) = self.client.log(&query).await.unwrap();
         let mut all = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             all.push(line);

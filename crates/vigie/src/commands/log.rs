@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::following::Following;
 use crate::location::{self, Location};
 use crate::output::{Output, Paint, bytes, escaped, short_time};
 use crate::signals::EndSignals;
@@ -33,7 +34,7 @@ pub(crate) struct LogArgs {
     location: Option<Location>,
 
     /// Stay, and show new records as they become durable; begins with the last 10 unless -n or --since says
-    /// otherwise
+    /// otherwise. When the hub stops, it waits for it, and goes on behind the last record
     #[arg(short, long)]
     follow: bool,
 
@@ -73,10 +74,10 @@ impl LogArgs {
         };
         let mut end = EndSignals::listen()?;
         let word = self.location.as_ref().and_then(|location| location.word.as_deref());
-        let mut lines = context.of_place(word, hub.log(&query).await).await?;
+        let mut lines = context.of_place(word, Following::begin(hub, query).await).await?;
         loop {
             let line = tokio::select! {
-                line = lines.next_raw() => line,
+                line = lines.next(&context.out) => line,
                 () = end.next() => break,
             };
             let Some(line) = context.of_place(word, line).await? else { break };

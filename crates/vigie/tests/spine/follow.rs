@@ -1,0 +1,48 @@
+//! `vigie log -f` across the ends of its hub.
+
+use crate::process::{Process, eventually};
+use crate::world::{VIGIE, World};
+use serde_json::Value;
+use std::process::Command;
+
+#[test]
+fn a_follower_outlives_its_hub_and_misses_nothing() {
+    let mut world = World::start();
+    let mut alpha = world.agent("alpha");
+    world.enrol(&mut alpha);
+    let mut command = Command::new(VIGIE);
+    command.args(["log", "-f", "--json", "--kind", "content", "-n", "0"]);
+    command.env("VIGIE_API", world.data().join("api.sock"));
+    let follow = Process::start(&mut command, &world.path("follow.out"));
+    let contents = |follow: &Process| -> Vec<String> {
+        let printed = follow.printed();
+        let lines = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter_map(|line| Some(line["path"].as_str()?.rsplit_once('/')?.1.to_owned())).collect()
+    };
+    let write = |world: &World, name: &str| {
+        std::fs::write(alpha.root.join(name), name).unwrap();
+        world.flush(&alpha);
+    };
+    // It says nothing when it begins to follow, so it is given something to see until it sees it.
+    let mut round = 0;
+    eventually("it follows", || {
+        round += 1;
+        write(&world, &format!("before-{round}"));
+        (!contents(&follow).is_empty()).then_some(())
+    });
+    world.stop_hub();
+    eventually("it says that the hub is gone", || follow.printed().contains("has stopped").then_some(()));
+    world.start_hub();
+    write(&world, "one");
+    world.kill_hub();
+    world.start_hub();
+    write(&world, "two");
+    let told = eventually("it goes on", || {
+        let told = contents(&follow);
+        told.contains(&"two".to_owned()).then_some(told)
+    });
+    let told: Vec<_> =
+        told.iter().map(String::as_str).skip_while(|name| name.starts_with("before")).collect();
+    assert_eq!(told, ["one", "two"], "nothing twice, nothing left out");
+    assert!(follow.stop().success(), "a signal is how following ends");
+}
