@@ -96,17 +96,21 @@ impl LogArgs {
     }
 }
 
+/// Columns of the longest kind.
+pub(crate) const KIND_COLUMNS: usize = 10;
+
 /// One record on one line: `#seq  time  machine  kind  path …`.
 pub(crate) fn print(out: &mut Output, line: &LogLine) -> std::io::Result<()> {
-    let kind = out.paint(colour(line), &format!("{:<10}", line.kind));
     let time = out.paint(Paint::Dim, &short_time(&line.observed));
-    let text = format!("{kind}  {}", object(line));
-    if line.seq == 0 {
-        // A change that no hub has journaled: of this machine, and without a number.
-        return out.line(&format!("{time}  {text}"));
-    }
+    let text = change(out, line, KIND_COLUMNS);
     let seq = format!("#{}", line.seq);
     out.line(&format!("{seq:>8}  {time}  {}  {text}", line.machine))
+}
+
+/// What happened and to what: `kind  path …`, the kind in so many columns.
+pub(crate) fn change(out: &Output, line: &LogLine, columns: usize) -> String {
+    let kind = out.paint(colour(line), &format!("{:<columns$}", line.kind));
+    format!("{kind}  {}", object(line))
 }
 
 fn colour(line: &LogLine) -> Paint {

@@ -1,6 +1,6 @@
 //! `vigie watch`
 
-use crate::commands::log::print;
+use crate::commands::log::{KIND_COLUMNS, change};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, escaped, short_time};
@@ -10,8 +10,8 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use vigie_model::MachineId;
-use vigie_watch::Config;
 use vigie_watch::front::{Seen, Stop, WatchError, watch};
+use vigie_watch::{Config, Heard};
 use vigie_web::journal::unjournaled;
 use vigie_web::messages::LogLine;
 use vigie_web::text::{Shown, rfc3339};
@@ -39,13 +39,14 @@ impl WatchArgs {
         // No hub knows this machine here, so any id is as good as another.
         let mut config = Config::new(MachineId::default(), roots);
         config.heard = self.events;
+        let columns = if self.events { EVENTS_COLUMNS } else { KIND_COLUMNS };
         let mut end = EndSignals::listen()?;
         let stop = Stop::default();
         let asked = stop.clone();
         let mut watching = tokio::task::spawn_blocking(move || {
             let mut printed = Ok(());
             let watched = watch(config, &asked, &mut |seen| {
-                printed = show(&mut context.out, &seen).and_then(|()| context.out.flush());
+                printed = show(&mut context.out, &seen, columns).and_then(|()| context.out.flush());
                 printed.is_ok()
             });
             (watched, printed)
@@ -67,50 +68,50 @@ impl WatchArgs {
     }
 }
 
-fn show(out: &mut Output, seen: &Seen) -> std::io::Result<()> {
-    match seen {
+/// Columns of the longest thing that the kernel says often, `IN_MOVED_FROM|IN_ISDIR`: whatever is printed, paths
+/// begin in one column.
+const EVENTS_COLUMNS: usize = 22;
+
+fn show(out: &mut Output, seen: &Seen, columns: usize) -> std::io::Result<()> {
+    let line = match seen {
         Seen::Ready => {
             out.remark("watching; end with Ctrl-C");
-            Ok(())
+            return Ok(());
         }
-        Seen::Kernel(heard) if out.is_json() => {
-            let events: Vec<String> = heard.mask.to_string().split('|').map(str::to_owned).collect();
-            let path = Shown::new(&heard.path);
-            out.json(&KernelLine {
-                observed: rfc3339(heard.observed),
-                kind: "kernel",
-                path: path.text,
-                path_b64: path.b64,
-                events,
-            })
-        }
+        Seen::Kernel(heard) if out.is_json() => return out.json(&KernelLine::new(heard)),
         Seen::Kernel(heard) => {
-            let time = out.paint(Paint::Dim, &short_time(&rfc3339(heard.observed)));
-            let events = out.paint(Paint::Dim, &heard.mask.to_string());
-            out.line(&format!("{time}  {events}  {}", escaped(&heard.path)))
+            let text = kernel(out, heard, columns);
+            return out.line(&text);
         }
         Seen::Content { path, observed, size } => {
             let shown = Shown::new(path);
-            let line = LogLine {
+            LogLine {
                 observed: rfc3339(*observed),
                 kind: "content".to_owned(),
                 path: Some(shown.text),
                 path_b64: shown.b64,
                 size: Some(*size),
                 ..LogLine::default()
-            };
-            change(out, &line)
+            }
         }
         Seen::Change(fact) => {
-            let line = unjournaled(&fact.event, fact.observed, fact.path.as_deref(), fact.from.as_deref());
-            change(out, &line)
+            unjournaled(&fact.event, fact.observed, fact.path.as_deref(), fact.from.as_deref())
         }
+    };
+    if out.is_json() {
+        // With the fields of `log`, as far as they are known without a hub.
+        return out.json(&line);
     }
+    let time = out.paint(Paint::Dim, &short_time(&line.observed));
+    let text = change(out, &line, columns);
+    out.line(&format!("{time}  {text}"))
 }
 
-/// A change, with the fields of `log` as far as they are known without a hub.
-fn change(out: &mut Output, line: &LogLine) -> std::io::Result<()> {
-    if out.is_json() { out.json(line) } else { print(out, line) }
+/// What the kernel said, on one line.
+fn kernel(out: &Output, heard: &Heard, columns: usize) -> String {
+    let time = out.paint(Paint::Dim, &short_time(&rfc3339(heard.observed)));
+    let events = out.paint(Paint::Dim, &format!("{:<columns$}", heard.mask.to_string()));
+    format!("{time}  {events}  {}", escaped(&heard.path))
 }
 
 /// What the kernel said, as a line of JSON.
@@ -122,4 +123,47 @@ struct KernelLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     path_b64: Option<String>,
     events: Vec<String>,
+}
+
+impl KernelLine {
+    fn new(heard: &Heard) -> Self {
+        let path = Shown::new(&heard.path);
+        KernelLine {
+            observed: rfc3339(heard.observed),
+            kind: "kernel",
+            path: path.text,
+            path_b64: path.b64,
+            events: heard.mask.to_string().split('|').map(str::to_owned).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::UnixNanos;
+    use vigie_watch::kernel::Mask;
+
+    #[test]
+    fn paths_begin_in_one_column() {
+        let out = Output::new(true);
+        let column = |text: &str| text.find("/srv").unwrap();
+        let line = |kind: &str| {
+            let line = LogLine { kind: kind.into(), path: Some("/srv".into()), ..LogLine::default() };
+            column(&change(&out, &line, EVENTS_COLUMNS))
+        };
+        let heard = |mask| {
+            let heard = Heard { mask, path: b"/srv".to_vec(), observed: UnixNanos(0) };
+            let text = kernel(&out, &heard, EVENTS_COLUMNS);
+            column(&text) - text.find("IN_").unwrap()
+        };
+        let columns = [
+            line("created"),
+            line("gap-closed"),
+            heard(Mask::CREATE),
+            heard(Mask::MOVED_FROM | Mask::ISDIR),
+            heard(Mask::CLOSE_WRITE),
+        ];
+        assert_eq!(columns, [EVENTS_COLUMNS + 2; 5]);
+    }
 }
