@@ -86,26 +86,55 @@ impl Since {
         Since { at, starts: HashMap::new() }
     }
 
-    /// The first record of a machine that is wanted.
-    fn start(&mut self, store: &Store, machine: MachineId) -> Result<Seq, StoreError> {
+    /// The first record of a machine that is wanted; none for a machine that has no records yet.
+    fn start(&mut self, store: &Store, machine: MachineId) -> Result<Option<Seq>, StoreError> {
         let time = match self.at {
-            Instant::Now => return Ok(Seq(1)),
-            Instant::Seq(seq) => return Ok(seq),
+            Instant::Now => return Ok(Some(Seq(1))),
+            Instant::Seq(seq) => return Ok(Some(seq)),
             Instant::Time(time) => time,
         };
         if let Some(start) = self.starts.get(&machine) {
-            return Ok(*start);
+            return Ok(Some(*start));
         }
         let before = Instant::Time(UnixNanos(time.0.saturating_sub(1)));
         let start = match store.resolve(machine, before) {
             Ok(at) => at.seq.next(),
             Err(InstantError::Future { last }) => last.next(),
-            Err(InstantError::NoRecords(_) | InstantError::BeforeFirst { .. }) => Seq(1),
+            Err(InstantError::BeforeFirst { first: (first, _) }) => first,
+            Err(InstantError::NoRecords(_)) => return Ok(None),
             Err(InstantError::Store(error)) => return Err(error),
         };
         self.starts.insert(machine, start);
-        Ok(start)
+        Ok(Some(start))
     }
+
+    /// The first record of any machine that is wanted, up to `last`: found in the index, however long the journal is.
+    fn first(&mut self, store: &Store, time: UnixNanos, last: Seq) -> Result<Seq, StoreError> {
+        // The hub's own records are received as soon as they are observed, and it is no machine of the list.
+        let mut first = first_received(store, time, last)?;
+        for (machine, _) in store.machines()? {
+            if let Some(start) = self.start(store, machine)? {
+                first = first.min(start);
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// The first record that was received at this time or later, the one behind `last` when none was. Times of receipt
+/// never go back, so it can be halved for.
+fn first_received(store: &Store, time: UnixNanos, last: Seq) -> Result<Seq, StoreError> {
+    let (mut from, mut to) = (Seq(1), last.next());
+    while from < to {
+        let middle = Seq(from.0.midpoint(to.0));
+        let is_later = store.records(middle, 1)?.first().is_none_or(|record| record.received >= time);
+        if is_later {
+            to = middle;
+        } else {
+            from = middle.next();
+        }
+    }
+    Ok(from)
 }
 
 /// Which records are wanted.
@@ -135,7 +164,7 @@ impl Selection {
         Ok(self.kind.is_none_or(|kind| kind == Kind::of(record))
             && self.wants_machine(machine)
             && self.wants_group(record)
-            && record.seq >= self.since.start(store, machine)?)
+            && self.since.start(store, machine)?.is_none_or(|start| record.seq >= start))
     }
 
     /// Whether records of this machine are wanted at all.
@@ -149,20 +178,15 @@ impl Selection {
             && RoleEvent::decode(&record.fact).is_ok_and(|event| event.group() == wanted)
     }
 
-    /// No record before this one is wanted.
-    pub(super) fn first(&mut self, store: &Store) -> Result<Seq, StoreError> {
+    /// No record before this one is wanted, of those up to `last`.
+    pub(super) fn first(&mut self, store: &Store, last: Seq) -> Result<Seq, StoreError> {
         match (self.since.at, self.machine) {
             (Instant::Now, _) => Ok(Seq(1)),
             (Instant::Seq(seq), _) => Ok(seq),
-            (Instant::Time(_), Some(machine)) => self.since.start(store, machine),
-            (Instant::Time(_), None) => {
-                let mut first = None;
-                for (machine, _) in store.machines()? {
-                    let start = self.since.start(store, machine)?;
-                    first = Some(first.map_or(start, |first: Seq| first.min(start)));
-                }
-                Ok(first.unwrap_or(Seq(1)))
+            (Instant::Time(_), Some(machine)) => {
+                Ok(self.since.start(store, machine)?.unwrap_or_else(|| last.next()))
             }
+            (Instant::Time(time), None) => self.since.first(store, time, last),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Walk {
         newest: Option<u64>,
         last: Seq,
     ) -> Result<Self, StoreError> {
-        let first = selection.first(store)?.max(after.map_or(Seq(1), Seq::next));
+        let first = selection.first(store, last)?.max(after.map_or(Seq(1), Seq::next));
         let teller = Teller::new(store)?;
         let mut walk = Walk { store: store.clone(), selection, teller, found: VecDeque::new(), next: first };
         match walk.history(first, last)? {

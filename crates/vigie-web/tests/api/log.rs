@@ -1,9 +1,13 @@
 //! `GET log`
 
 use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
-use vigie_model::files::{Created, ErrorAct, Failure};
-use vigie_model::{AgentRecord, EdgeName, FileEvent, Instant, NodeType, Seq, Stream};
+use vigie_model::files::{Created, ErrorAct, Failure, GapOpened};
+use vigie_model::machines::Enrolled;
+use vigie_model::{
+    AgentRecord, EdgeName, FileEvent, GapCause, Instant, MachineId, NodeType, Seq, Stream,
+};
 use vigie_web::client::ClientError;
+use vigie_web::journal::{Enough, Page, Selection, Since, Walk};
 use vigie_web::messages::{ApiError, ErrorKind, LogLine, LogQuery};
 
 fn of(text: &str) -> LogQuery {
@@ -140,6 +144,37 @@ async fn selections() {
     world.fact(vec![], note).await;
     let lines = world.log(kind("7/3")).await;
     assert_eq!(lines[0].payload_b64.as_deref(), Some("/w=="));
+}
+
+#[tokio::test]
+async fn a_long_past_is_not_read() {
+    let mut world = World::start().await;
+    for n in 0..600 {
+        world.touch(node(11), n).await;
+    }
+    let (web02, since) = (MachineId([2; 16]), second(5000));
+    let enrolled = Enrolled { machine: web02, name: "web02".into() }.encode(second(6000));
+    let enrolled = world.own(enrolled).await;
+    let gap = FileEvent::GapOpened(GapOpened { root: path("/srv"), cause: GapCause::FirstScan, since: None });
+    let first = world.other(web02, gap.encode(second(6001))).await;
+
+    // One page is enough for what came since, though it is not the first machine's, and the journal is longer.
+    let select =
+        |machine| Selection { machine, below: None, kind: None, since: Since::new(Instant::Time(since)) };
+    let page = |machine| {
+        let mut told = Vec::new();
+        let mut walk = Walk::new(&world.store, select(machine), None, None, first).unwrap();
+        let take = &mut |line: LogLine| {
+            told.push(line.seq);
+            Ok::<_, ()>(Enough(false))
+        };
+        let ended = walk.page(first, take).unwrap();
+        (told, ended)
+    };
+    assert_eq!(page(None), (vec![enrolled.0, first.0], Page::End));
+    assert_eq!(page(Some(web02)), (vec![first.0], Page::End));
+    assert_eq!(page(Some(MACHINE)), (vec![], Page::End));
+    assert_eq!(page(Some(MachineId([3; 16]))), (vec![], Page::End), "nothing is recorded of it");
 }
 
 #[tokio::test]

@@ -173,6 +173,12 @@ impl World {
         self.commit(vec![], NewRecord { origin, fact }).await
     }
 
+    /// Commits the first fact of another machine.
+    pub(crate) async fn other(&mut self, machine: MachineId, fact: AgentRecord) -> Seq {
+        let origin = Origin { machine, incarnation: Incarnation(1), n: RecordNo(1) };
+        self.commit(vec![], NewRecord { origin, fact }).await
+    }
+
     async fn commit(&mut self, blocks: Vec<NewBlock>, record: NewRecord) -> Seq {
         let committed = self.store.commit(Batch { blocks, records: vec![record] }).await.unwrap();
         self.store.tail().wait_for(|tail| *tail >= committed.last).await.unwrap();
