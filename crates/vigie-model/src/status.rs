@@ -115,7 +115,7 @@ pub struct MemberStatus {
 /// State of the connection to the hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
-    /// `connected`, `connecting` or `refused`.
+    /// `connected`, `connecting`, `refused`, or `enrolling` before there ever was one.
     pub state: String,
     /// Since when, RFC 3339 is left to the reader: nanoseconds since 1970.
     pub since_unix_ns: i64,

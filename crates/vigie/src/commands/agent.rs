@@ -4,16 +4,15 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::service::agent::AgentService;
 use crate::service::hooks::{HookArgs, ShellHooks};
-use crate::service::{roots, token};
+use crate::service::identity::{identity, token};
+use crate::service::roots;
 use crate::signals::EndSignals;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use vigie_agent::{Config, RoleConfig, State, TlsDial};
-use vigie_model::{Clock, SystemClock};
+use vigie_model::SystemClock;
 use vigie_role::GroupName;
-use vigie_wire::frame::RefuseCode;
-use vigie_wire::{Backoff, ConnectError, EnrolError, EnrolKey, Identity, Token};
 
 /// Run the agent of this machine: watch directories and tell the hub
 ///
@@ -85,11 +84,11 @@ impl AgentArgs {
             );
         }
         let roots = roots::resolve(&self.watch)?;
-        let token = token::read(self.token_file.as_deref())?;
         let dir = match self.state {
             Some(dir) => dir,
             None => crate::places::agent_state()?,
         };
+        let token = token(self.token_file.as_deref(), &dir)?;
         let mut end = EndSignals::listen()?;
         let state = State::open(&dir).map_err(|e| Failure::of(&e))?;
         for remark in roots::leave_out(&roots, &[roots::byte_path(&dir)?])? {
@@ -139,111 +138,9 @@ fn check_hub(hub: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who this machine is: what its state directory says, or, the first time, what the token brings.
-async fn identity(
-    hub: &str,
-    state: &Path,
-    token: Option<Token>,
-    name: Option<&str>,
-) -> Result<Identity, Failure> {
-    let known = Identity::load(state).map_err(|e| Failure::of(&e))?;
-    let now = SystemClock::default().wall();
-    let is_usable = |known: &Identity, token: &Token| {
-        known.authority() == token.authority() && known.card().not_after > now
-    };
-    let identity = match (known, token) {
-        (Some(known), Some(token)) if !is_usable(&known, &token) => enrol(hub, state, &token, name).await?,
-        (Some(known), token) => {
-            if token.is_some() {
-                tracing::info!("this machine is enrolled already: the token is not used");
-            }
-            known
-        }
-        (None, Some(token)) => enrol(hub, state, &token, name).await?,
-        (None, None) => {
-            return Err(Failure::usage("this machine is not enrolled, and there is no token")
-                .hint(format!("make one on the hub with {}, and give it with --token-file", invite(name))));
-        }
-    };
-    check_name(identity.name(), name)?;
-    Ok(identity)
-}
-
-fn check_name(real: &str, wanted: Option<&str>) -> Result<(), Failure> {
-    match wanted {
-        Some(wanted) if wanted != real => {
-            Err(Failure::usage(format!("this machine is called {real}, not {wanted}"))
-                .hint("a machine's name is that of its token; leave --name away, or invite the other name"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Enrols, and tries again while that can help.
-async fn enrol(hub: &str, state: &Path, token: &Token, name: Option<&str>) -> Result<Identity, Failure> {
-    check_name(token.name(), name)?;
-    let key = EnrolKey::load_or_create(state).map_err(|e| Failure::of(&e))?;
-    let mut backoff = Backoff::new();
-    loop {
-        match vigie_wire::enrol(hub, token, &key, Arc::new(SystemClock::default())).await {
-            Ok(identity) => {
-                identity.save(state).map_err(|e| Failure::of(&e))?;
-                tracing::info!(name = identity.name(), "enrolled");
-                return Ok(identity);
-            }
-            Err(error) if is_worth_another_try(&error) => {
-                let wait = backoff.next_wait();
-                tracing::warn!("not enrolled yet, trying again in {wait:.1?}: {error}");
-                tokio::time::sleep(wait).await;
-            }
-            Err(error) => return Err(refused(token.name(), &error)),
-        }
-    }
-}
-
-/// Why there is no identity, and what can be done about it.
-fn refused(name: &str, error: &EnrolError) -> Failure {
-    let failure = Failure::of(error);
-    let EnrolError::Refused(refuse) = error else { return failure };
-    match refuse.code {
-        RefuseCode::TokenUsed | RefuseCode::TokenExpired | RefuseCode::TokenWrong => {
-            failure.hint(format!("make a new one on the hub with {}", invite(Some(name))))
-        }
-        _ => failure,
-    }
-}
-
-/// The command that makes a token for this machine.
-fn invite(name: Option<&str>) -> String {
-    let name = name.map(str::to_owned).or_else(|| crate::places::host_name().ok());
-    format!("`vigie hub invite {}`", name.as_deref().unwrap_or("NAME"))
-}
-
-fn is_worth_another_try(error: &EnrolError) -> bool {
-    match error {
-        EnrolError::Connect(ConnectError::Tls { .. } | ConnectError::Identity(_)) => false,
-        EnrolError::Connect(_) | EnrolError::Wire(_) => true,
-        EnrolError::Refused(refuse) => refuse.code == RefuseCode::Unavailable,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_wire::frame::Refuse;
-
-    #[test]
-    fn a_token_that_opens_nothing_is_to_be_made_anew() {
-        let told = |code| {
-            refused("web01", &EnrolError::Refused(Refuse { code, reason: "no".into() })).as_json()["hint"]
-                .clone()
-        };
-        for code in [RefuseCode::TokenUsed, RefuseCode::TokenExpired, RefuseCode::TokenWrong] {
-            assert_eq!(told(code), "make a new one on the hub with `vigie hub invite web01`");
-        }
-        assert!(told(RefuseCode::Version).is_null());
-    }
 
     #[test]
     fn addresses_of_hubs_have_a_port() {

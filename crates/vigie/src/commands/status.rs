@@ -65,8 +65,10 @@ fn shown_agent(out: &Output, agent: &AgentStatus) -> Vec<String> {
     )];
     lines.extend(agent.link.why.iter().map(|why| format!("         {}", out.paint(Paint::Bad, why))));
     lines.push(format!("waiting  {}", waiting(agent)));
-    lines.push(String::new());
-    lines.extend(roots_table([agent]));
+    if !agent.roots.is_empty() {
+        lines.push(String::new());
+        lines.extend(roots_table([agent]));
+    }
     lines.extend(remarks(out, [agent]));
     lines
 }

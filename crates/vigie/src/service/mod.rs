@@ -2,12 +2,14 @@
 
 pub(crate) mod agent;
 pub(crate) mod checks;
+mod enrolling;
 pub(crate) mod hooks;
 pub(crate) mod hub;
+pub(crate) mod identity;
 pub(crate) mod live;
 pub(crate) mod role_files;
 pub(crate) mod roots;
-pub(crate) mod token;
+mod token;
 
 use std::time::Duration;
 

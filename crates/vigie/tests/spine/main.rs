@@ -11,6 +11,7 @@ mod away;
 mod crashes;
 mod damage;
 mod edits;
+mod enrolling;
 mod follow;
 mod log;
 mod process;

@@ -192,6 +192,11 @@ impl Agent {
         place
     }
 
+    /// Its own socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state.join("agent.sock")
+    }
+
     /// Pulls its plug.
     pub(crate) fn kill(&mut self) {
         self.process.take().unwrap().kill();
