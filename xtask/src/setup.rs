@@ -51,6 +51,7 @@ const NEEDS: &[Need] = &[
     program("python3", "python3"),
     program("ps", "procps"),
     program("haproxy", "haproxy"),
+    program("systemd-analyze", "systemd"),
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("xz-utils", Sign::Program("xz")),

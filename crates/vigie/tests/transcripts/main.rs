@@ -1,5 +1,5 @@
 //! What commands print and how they end, as a session: help, wrong usage, nobody there; then one hub and
-//! what is asked of it. Each transcript is a text to compare with.
+//! what is asked of it; and the units for systemd. Each transcript is a text to compare with.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
@@ -7,6 +7,7 @@
 mod health;
 mod help;
 mod session;
+mod systemd;
 mod usage;
 
 use std::process::{Command, Stdio};
