@@ -104,6 +104,13 @@ pub(crate) struct Handle {
     pub(crate) durable: watch::Receiver<(RecordNo, Seq)>,
 }
 
+impl Handle {
+    /// Whether anything of this session is durable.
+    pub(crate) fn has_told(&self) -> bool {
+        self.durable.borrow().1 > Seq(0)
+    }
+}
+
 /// Credit granted and not yet used.
 #[derive(Debug, Default)]
 pub(crate) struct CreditLeft {
@@ -205,6 +212,7 @@ async fn live(
         address: remote,
         software: hello.software.clone(),
         since: hub.clock().wall(),
+        goes_on: false,
     });
 
     let (items, incoming) = mpsc::channel::<Item>(ITEMS_MAX);

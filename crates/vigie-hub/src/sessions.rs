@@ -24,8 +24,16 @@ pub(crate) struct Sessions {
 #[derive(Debug, Default)]
 struct State {
     live: HashMap<MachineId, Entry>,
-    /// When machines were heard last whose sessions have ended: one entry for each that ever enrolled, at most.
-    heard: HashMap<MachineId, UnixNanos>,
+    /// What is left of sessions that have ended: one entry for each machine that ever enrolled, at most.
+    past: HashMap<MachineId, Past>,
+}
+
+/// The last session of a machine.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    heard: UnixNanos,
+    /// The process that told something last.
+    instance: InstanceId,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +51,8 @@ pub(crate) struct Open {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) software: String,
     pub(crate) since: UnixNanos,
+    /// It is the process of the session before, as far as is known: then it has nothing to catch up with.
+    pub(crate) goes_on: bool,
 }
 
 /// The answer to a machine that wants a session.
@@ -103,7 +113,7 @@ impl Sessions {
 
     /// When the last session of a machine heard it last; none when it had none since this hub started.
     pub(crate) fn heard(&self, machine: MachineId) -> Option<UnixNanos> {
-        self.lock().heard.get(&machine).copied()
+        self.lock().past.get(&machine).map(|past| past.heard)
     }
 
     /// Ends all sessions; new ones end at once.
@@ -133,14 +143,22 @@ impl Place {
 
     /// Makes the session known to others.
     pub(crate) fn open(&self, open: Open) {
-        if let Some(entry) = self.sessions.lock().live.get_mut(&self.machine) {
-            entry.open = Some(open);
+        let State { live, past } = &mut *self.sessions.lock();
+        if let Some(entry) = live.get_mut(&self.machine) {
+            let goes_on = past.get(&self.machine).is_none_or(|past| past.instance == entry.instance);
+            entry.open = Some(Open { goes_on, ..open });
         }
     }
 
     /// Notes when the machine was heard last, before the place is given back.
     pub(crate) fn heard(&self, at: UnixNanos) {
-        self.sessions.lock().heard.insert(self.machine, at);
+        let State { live, past } = &mut *self.sessions.lock();
+        let Some(Entry { instance, open: Some(open), .. }) = live.get(&self.machine) else { return };
+        let past = past.entry(self.machine).or_insert(Past { heard: at, instance: *instance });
+        past.heard = at;
+        if open.handle.has_told() {
+            past.instance = *instance;
+        }
     }
 }
 

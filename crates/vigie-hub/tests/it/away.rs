@@ -9,22 +9,32 @@ async fn a_machine_is_away_until_something_of_its_life_is_recorded() {
     let machine = hub.enrol_machine("m").await.unwrap();
     assert_eq!(hub.away_since(machine).unwrap(), None, "nothing was ever heard, so there is no since");
 
-    let mut agent = Agent::connect(&hub, machine, 1).await;
-    agent.tell().await;
+    let mut agent = Agent::connect(&hub, machine, 1, 1).await;
+    agent.tell(1).await;
     assert_eq!(hub.away_since(machine).unwrap(), None);
     let before = now();
     agent.leave().await;
     let since = hub.away_since(machine).unwrap().expect("it left");
     assert!(before <= since && since <= now(), "{before:?} {since:?}");
 
-    // A new life has told nothing yet: what happened in between is not known.
-    let mut agent = Agent::connect(&hub, machine, 2).await;
-    assert_eq!(hub.away_since(machine).unwrap(), Some(since));
-    agent.tell().await;
+    // A new life has told nothing yet: what happened in between is not known. Nor is it when it comes again.
+    for _ in 0..2 {
+        let agent = Agent::connect(&hub, machine, 2, 2).await;
+        assert!(hub.away_since(machine).unwrap() >= Some(since));
+        agent.leave().await;
+    }
+    let mut agent = Agent::connect(&hub, machine, 2, 2).await;
+    agent.tell(1).await;
     assert_eq!(hub.away_since(machine).unwrap(), None);
     agent.leave().await;
-    // The same life goes on.
-    let agent = Agent::connect(&hub, machine, 2).await;
+
+    // The same process is back, and has missed nothing. Another one has, though it goes on with the same life.
+    let agent = Agent::connect(&hub, machine, 2, 2).await;
+    assert_eq!(hub.away_since(machine).unwrap(), None);
+    agent.leave().await;
+    let mut agent = Agent::connect(&hub, machine, 2, 3).await;
+    assert!(hub.away_since(machine).unwrap() > Some(since));
+    agent.tell(3).await;
     assert_eq!(hub.away_since(machine).unwrap(), None);
     agent.leave().await;
     let left = hub.away_since(machine).unwrap().unwrap();

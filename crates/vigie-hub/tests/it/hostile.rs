@@ -14,7 +14,7 @@ async fn a_machine_cannot_say_who_is_who() {
     let thief = hub.enrol_machine("thief").await.unwrap();
     let recorded = hub.store().sizes().records;
 
-    let mut agent = Agent::connect(&hub, thief, 1).await;
+    let mut agent = Agent::connect(&hub, thief, 1, 1).await;
     let forged = Enrolled { machine: thief, name: "victim".into() }.encode(now());
     agent.send(Frame::Records(Records { first_n: RecordNo(1), records: vec![forged] })).await;
     let close = loop {

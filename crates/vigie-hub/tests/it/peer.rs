@@ -29,7 +29,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) async fn connect(hub: &Hub, machine: MachineId, incarnation: u64) -> Agent {
+    pub(crate) async fn connect(hub: &Hub, machine: MachineId, incarnation: u64, process: u8) -> Agent {
         let card = MachineCard {
             id: machine,
             name: "m".into(),
@@ -43,7 +43,7 @@ impl Agent {
         let hello = Hello {
             versions: Versions::OURS,
             features: Vec::new(),
-            instance: InstanceId([u8::try_from(incarnation).unwrap(); 16]),
+            instance: InstanceId([process; 16]),
             incarnation: Incarnation(incarnation),
             software: "test".into(),
             boot: [0; 16],
@@ -62,15 +62,15 @@ impl Agent {
         tokio::time::timeout(WITHIN, self.reader.next()).await.expect("in time").unwrap().unwrap()
     }
 
-    /// Tells the first record of its life, and waits until it is durable.
-    pub(crate) async fn tell(&mut self) {
+    /// Tells two records from this number on, and waits until they are durable.
+    pub(crate) async fn tell(&mut self, first_n: u64) {
         let root = BytePath::new(&b"/srv"[..]).unwrap();
         let opened =
             FileEvent::GapOpened(GapOpened { root: root.clone(), cause: GapCause::Restart, since: None });
         let closed = FileEvent::GapClosed(GapClosed { root });
         let records: Vec<AgentRecord> = vec![opened.encode(now()), closed.encode(now())];
-        self.send(Frame::Records(Records { first_n: RecordNo(1), records })).await;
-        while !matches!(self.next().await, Frame::Ack { n: RecordNo(2) }) {}
+        self.send(Frame::Records(Records { first_n: RecordNo(first_n), records })).await;
+        while self.next().await != (Frame::Ack { n: RecordNo(first_n + 1) }) {}
     }
 
     /// Ends, and waits until the hub has ended too: after that the session is over.

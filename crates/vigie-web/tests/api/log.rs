@@ -3,9 +3,7 @@
 use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
 use vigie_model::files::{Created, ErrorAct, Failure, GapOpened};
 use vigie_model::machines::Enrolled;
-use vigie_model::{
-    AgentRecord, EdgeName, FileEvent, GapCause, Instant, MachineId, NodeType, Seq, Stream,
-};
+use vigie_model::{AgentRecord, EdgeName, FileEvent, GapCause, Instant, MachineId, NodeType, Seq, Stream};
 use vigie_web::client::ClientError;
 use vigie_web::journal::{Enough, Page, Selection, Since, Walk};
 use vigie_web::messages::{ApiError, ErrorKind, LogLine, LogQuery};
@@ -159,8 +157,13 @@ async fn a_long_past_is_not_read() {
     let first = world.other(web02, gap.encode(second(6001))).await;
 
     // One page is enough for what came since, though it is not the first machine's, and the journal is longer.
-    let select =
-        |machine| Selection { machine, below: None, kind: None, since: Since::new(Instant::Time(since)) };
+    let select = |machine| Selection {
+        machine,
+        below: None,
+        kind: None,
+        group: None,
+        since: Since::new(Instant::Time(since)),
+    };
     let page = |machine| {
         let mut told = Vec::new();
         let mut walk = Walk::new(&world.store, select(machine), None, None, first).unwrap();

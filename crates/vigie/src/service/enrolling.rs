@@ -18,6 +18,7 @@ impl Enrolling {
     pub(crate) fn new(name: &str, hub: &str) -> Self {
         let since_unix_ns = SystemClock::default().wall().0;
         let status = AgentStatus {
+            roles: Vec::new(),
             machine: name.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hub: hub.to_owned(),

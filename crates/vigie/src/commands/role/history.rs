@@ -38,7 +38,7 @@ impl HistoryArgs {
             since: self.since.unwrap_or_default(),
             ..LogQuery::default()
         };
-        let mut lines = context.hub()?.log(&query).await.map_err(hub_failure)?;
+        let (_cursor, mut lines) = context.hub()?.log(&query).await.map_err(hub_failure)?;
         while let Some(line) = lines.next().await.map_err(hub_failure)? {
             if context.out.is_json() {
                 context.out.json(&line)?;
