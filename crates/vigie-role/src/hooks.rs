@@ -166,7 +166,12 @@ impl HookQueue {
         self.running = Some(aim);
         // A demotion is told the epoch that ends with it.
         let epoch = aim.epoch.or_else(|| self.applied.and_then(|applied| applied.epoch));
-        Some(HookCall { role: aim.role, old: self.applied.map(|applied| applied.role), epoch, cause: aim.cause })
+        Some(HookCall {
+            role: aim.role,
+            old: self.applied.map(|applied| applied.role),
+            epoch,
+            cause: aim.cause,
+        })
     }
 
     /// What should be run after what is applied.
@@ -255,7 +260,10 @@ mod tests {
         assert_eq!(queue.ended(false), HookEnd::PromotionFailed(principal(3)));
         queue.want(Aim { cause: Cause::HookFailed, ..secondaire() });
         let undo = queue.start().unwrap();
-        assert_eq!((undo.role, undo.cause, undo.epoch), (Role::Secondaire, Cause::HookFailed, Some(Epoch(3))));
+        assert_eq!(
+            (undo.role, undo.cause, undo.epoch),
+            (Role::Secondaire, Cause::HookFailed, Some(Epoch(3)))
+        );
         assert_eq!(queue.ended(true), HookEnd::Demoted(principal(3)));
     }
 

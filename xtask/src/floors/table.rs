@@ -36,6 +36,7 @@ pub(crate) const ROOMS: &[Room] = &[
         "disk, journal, packs, tree index, instants, check, compression",
         &["fjall", "zstd"],
     ),
+    room(1, "vigie-role", "election, lease, epoch; the fence, and roles as plain lines", &[]),
     room(1, "vigie-archive", "a tree as a PAX tar stream, and its writing to disk", &["tar"]),
     room(1, "vigie-health", "checks, hysteresis, drain, answers for load balancers", &[]),
     room(1, "vigie-exec", "commands of this machine: process groups, time limits, bounded output", &[]),

@@ -383,7 +383,8 @@ impl<M: Clone + Ord + Debug> Group<M> {
         if let Some(held) = self.held_by(member, boot)
             && held.epoch == epoch
         {
-            let cause = held.asked.filter(|_| !matches!(cause, Cause::HookFailed | Cause::Declined)).unwrap_or(cause);
+            let cause =
+                held.asked.filter(|_| !matches!(cause, Cause::HookFailed | Cause::Declined)).unwrap_or(cause);
             self.end(now, cause, out);
             self.send(member, self.secondaire(cause), out);
         }

@@ -89,11 +89,14 @@ fn the_first_is_principal_and_the_next_is_next() {
     world.joins(s(1), "b", 2);
     world.joins(s(1), "c", 3);
     assert_eq!(world.principal(), Some(("a", 1, Cause::First)));
-    assert!(matches!(world.said[..], [
-        ("a", ToMember::Granted(_)),
-        ("b", ToMember::Secondaire { cause: Cause::Joined, epoch: Epoch(1), .. }),
-        ("c", ToMember::Secondaire { .. }),
-    ]));
+    assert!(matches!(
+        world.said[..],
+        [
+            ("a", ToMember::Granted(_)),
+            ("b", ToMember::Secondaire { cause: Cause::Joined, epoch: Epoch(1), .. }),
+            ("c", ToMember::Secondaire { .. }),
+        ]
+    ));
     world.hears(s(2), "a", 1, FromMember::Leave);
     assert_eq!(world.principal(), Some(("b", 2, Cause::Left)));
     assert_eq!(world.last_end(), (Cause::Left, Some(Duration::ZERO)));
@@ -145,7 +148,10 @@ fn silence_ends_a_lease_and_the_next_must_be_lively() {
     assert_eq!(world.last_end(), (Cause::LeaseExpired, Some(TTL_DEFAULT)));
     // `a` wakes up, and is told.
     world.renews(s(5), "a", 1, Some(1));
-    assert!(matches!(world.said.last(), Some(("a", ToMember::Secondaire { cause: Cause::LeaseExpired, .. }))));
+    assert!(matches!(
+        world.said.last(),
+        Some(("a", ToMember::Secondaire { cause: Cause::LeaseExpired, .. }))
+    ));
 }
 
 #[test]
@@ -260,7 +266,8 @@ fn priority_counts_at_a_vacancy_and_preempts_only_if_set() {
         world.joins(s(1), "a", 1);
         world.joins(s(1), "b", 2);
         world.hears(s(1), "c", 3, FromMember::Join(Join { priority: 5, ..join(3) }));
-        let asked = world.told.contains(&Fact::Asked { epoch: Epoch(1), member: "a", cause: Cause::Priority });
+        let asked =
+            world.told.contains(&Fact::Asked { epoch: Epoch(1), member: "a", cause: Cause::Priority });
         assert_eq!(asked, preempt);
         let said = if preempt {
             FromMember::Released { epoch: Epoch(1), cause: Cause::Priority }

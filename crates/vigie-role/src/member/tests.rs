@@ -124,10 +124,7 @@ fn what_was_given_back_is_never_taken_again() {
     let asked = ToMember::StepDown { epoch: Epoch(1), cause: Cause::SteppedDown };
     assert_eq!(ran(&member.heard(ms(1300), asked)), Some(Role::Secondaire));
     // It renews as long as its demotion lasts.
-    assert!(matches!(
-        sent(&member.tick(ms(2300)))[..],
-        [FromMember::Renew { epoch: Some(Epoch(1)), .. }]
-    ));
+    assert!(matches!(sent(&member.tick(ms(2300)))[..], [FromMember::Renew { epoch: Some(Epoch(1)), .. }]));
     let actions = member.hook_ended(ms(2400), true);
     assert_eq!(sent(&actions), [FromMember::Released { epoch: Epoch(1), cause: Cause::SteppedDown }]);
     assert!(member.heard(ms(2500), grant(1, Mode::Safe, ms(2300))).is_empty());

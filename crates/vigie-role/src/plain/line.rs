@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn golden_lines() {
-        let long =
-            Said::Role { role: Role::Principal, more: Some((Epoch(7), Cause::ConnectionLost)) };
+        let long = Said::Role { role: Role::Principal, more: Some((Epoch(7), Cause::ConnectionLost)) };
         assert_eq!(long.to_string(), "principal epoch=7 reason=connection-lost");
         let bare = Said::Role { role: Role::Secondaire, more: None };
         assert_eq!(bare.to_string(), "secondaire");
@@ -154,7 +153,9 @@ mod tests {
         let later = "secondaire epoch=9 reason=unheard-of place=3";
         let more = Some((Epoch(9), Cause::Unknown));
         assert_eq!(Said::parse(later), Some(Said::Role { role: Role::Secondaire, more }));
-        for odd in ["", " ", "Principal", "principale", "principal epoch=-1", "principal epoch=x", "\u{feff}ping"] {
+        for odd in
+            ["", " ", "Principal", "principale", "principal epoch=-1", "principal epoch=x", "\u{feff}ping"]
+        {
             assert_eq!(Said::parse(odd), None, "{odd:?}");
         }
     }

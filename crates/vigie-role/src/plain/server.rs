@@ -100,8 +100,7 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self, ServeError> {
         let state = config.state.as_deref().map(EpochDir::open).transpose()?;
         let address = config.listen;
-        let listener =
-            socket::listen(address).map_err(|source| ServeError::Listen { address, source })?;
+        let listener = socket::listen(address).map_err(|source| ServeError::Listen { address, source })?;
         Ok(Server { listener, config, state })
     }
 
@@ -276,7 +275,8 @@ impl Desk<'_> {
         self.next += 1;
         let id = self.next;
         let (lines, queue) = mpsc::channel(CLIENT_QUEUE_LINES);
-        let client = Client { id, stream, queue, inbox: self.inbox.clone(), heartbeat: self.config.heartbeat };
+        let client =
+            Client { id, stream, queue, inbox: self.inbox.clone(), heartbeat: self.config.heartbeat };
         self.tasks.spawn(client.run(self.stop.clone()));
         self.seats.insert(id, Seat { address, lines: Some(lines), long: false, is: None });
         let join = Join {

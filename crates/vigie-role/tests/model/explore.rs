@@ -66,7 +66,11 @@ fn explore(first: World, ticks: u32) -> usize {
         depth += 1;
         if let Some((at, world)) = frontier.first() {
             // A storm of grants that nobody takes would go on for ever at one time.
-            assert!(depth < DEPTH_MAX && seen.len() < STATES_MAX, "there is no end:\n  {}\n{world:#?}", story(&met, *at));
+            assert!(
+                depth < DEPTH_MAX && seen.len() < STATES_MAX,
+                "there is no end:\n  {}\n{world:#?}",
+                story(&met, *at)
+            );
         }
     }
     assert!(principals > 0, "nobody was ever principal: nothing was tried");

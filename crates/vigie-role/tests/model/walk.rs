@@ -26,7 +26,8 @@ const CALM: usize = 400;
 
 fn walk(seed: u64, mode: Mode) {
     let mut dice = Dice(seed);
-    let members = (0..2 + dice.below(3)).map(|_| (dice.pick(&[901, 950, 1000, 1050, 1099]), dice.pick(&[0, 0, 1])));
+    let members =
+        (0..2 + dice.below(3)).map(|_| (dice.pick(&[901, 950, 1000, 1050, 1099]), dice.pick(&[0, 0, 1])));
     let plan = Plan {
         settings: Settings { mode, ttl: TTL, preempt: seed.is_multiple_of(2) },
         members: members.collect(),

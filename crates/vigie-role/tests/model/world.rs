@@ -88,7 +88,10 @@ pub(crate) enum Step {
     /// The packet of this index arrives.
     Deliver(usize),
     Persisted,
-    HookEnds { node: usize, ok: bool },
+    HookEnds {
+        node: usize,
+        ok: bool,
+    },
     Connect(usize),
     /// Nothing is left to do at this time, but what is slow.
     Time,
@@ -105,7 +108,9 @@ pub(crate) enum Step {
     Cut(usize),
     Freeze(usize),
     /// The authority dies and starts again; what was being written is on the disk or not.
-    Restart { written: bool },
+    Restart {
+        written: bool,
+    },
     StepDown,
     Leave(usize),
     /// The process of a member dies and starts again.
@@ -421,8 +426,7 @@ impl World {
                     // It comes back as another life of its process.
                     self.conns += 1;
                     let boot = BootId(self.conns * 10 + node as u64 + 5_000_000);
-                    self.nodes[node].engine =
-                        Member::new(Wish { boot, priority: 0, nofailover: false });
+                    self.nodes[node].engine = Member::new(Wish { boot, priority: 0, nofailover: false });
                     if let Some(conn) = self.nodes[node].conn.take() {
                         self.post(Packet { member, conn, what: What::HubNotices });
                     }

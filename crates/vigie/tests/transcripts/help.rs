@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain",
+    "drain", "undrain", "role",
 ];
 
 #[test]
@@ -23,9 +23,22 @@ fn the_program_names_all_commands_and_exit_codes() {
 #[test]
 fn every_command_has_examples() {
     let home = Home::new();
-    let nested = [["hub", "invite", "--help"], ["health", "serve", "--help"], ["health", "check", "--help"]];
+    let nested = [
+        ["hub", "invite"],
+        ["health", "serve"],
+        ["health", "check"],
+        ["role", "serve"],
+        ["role", "join"],
+        ["role", "fence"],
+        ["role", "show"],
+        ["role", "step-down"],
+        ["role", "pause"],
+        ["role", "resume"],
+        ["role", "set"],
+        ["role", "history"],
+    ];
     let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
-    all.extend(nested.map(Vec::from));
+    all.extend(nested.iter().map(|words| vec![words[0], words[1], "--help"]));
     for args in all {
         let said = home.run(&args);
         assert_eq!(said.code, 0, "{args:?}");
@@ -48,8 +61,12 @@ fn the_options_are_those_of_the_contract() {
         ("flush", &["MACHINE", "--timeout", "30s"]),
         ("verify", &["--data"]),
         ("watch", &["DIR", "--events"]),
+        ("role serve", &["--listen", "127.0.0.1:9999", "--state", "--heartbeat"]),
+        ("role join", &["HOST:PORT", "--on-principal", "--on-secondaire", "--hook-timeout", "30s"]),
+        ("role fence", &["--file", "--epoch", "75"]),
     ] {
-        let said = home.run(&[command, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let said = home.run(&words);
         for option in options.iter().chain(&["--json", "--hub-api", "--agent-api"]) {
             assert!(said.out.contains(option), "{command} lacks {option}:\n{}", said.out);
         }

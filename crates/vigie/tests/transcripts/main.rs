@@ -6,6 +6,7 @@
 
 mod health;
 mod help;
+mod role;
 mod session;
 mod systemd;
 mod usage;

@@ -31,6 +31,15 @@ fn wrong_usage_ends_with_2() {
         (&["flush", "--timeout", "30"], "no span of time"),
         (&["status", "--hub-api", "https://hub"], "plain http"),
         (&["watch", "missing"], "cannot watch missing"),
+        (&["role"], "Usage"),
+        (&["role", "serve", "--listen", "9999"], "--listen"),
+        (&["role", "serve", "--heartbeat", "100ms"], "from 1s to 1h"),
+        (&["role", "join", "hub"], "HOST:PORT"),
+        (&["role", "join", "::1:9999"], "HOST:PORT"),
+        (&["role", "join", "hub:0"], "HOST:PORT"),
+        (&["role", "fence", "--file", "f"], "--epoch"),
+        (&["role", "fence", "--file", "f", "--epoch", "0"], "--epoch"),
+        (&["role", "fence", "--file", "f", "--epoch", "-1"], "-1"),
     ] {
         let said = home.run(args);
         assert_eq!(said.code, 2, "{args:?}: {said:?}");

@@ -1,0 +1,214 @@
+//! Roles as the course describes them: a server, netcat as its clients, `ss` and `netstat` to see the connections;
+//! and the commands around it.
+
+use crate::Home;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A running program whose lines are waited for, and which never outlives its test.
+struct Talking {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    /// Held open: the end of its input would be the end of netcat.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Talking {
+    fn start(command: &mut Command) -> Talking {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}; cargo xtask setup installs it"));
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let _stdin = child.stdin.take();
+        Talking { child, lines, _stdin }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Asks it to end, and tells its exit code and what it said on standard error.
+    fn interrupt(mut self) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.end()
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Talking {
+    fn drop(&mut self) {
+        // Gone already, when all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `vigie role serve --json` on a free port, with that port.
+fn serve(home: &Home) -> (Talking, String) {
+    let args = ["role", "serve", "--json", "--listen", "127.0.0.1:0", "--state", "roles"];
+    let mut served = Talking::start(&mut home.command(&args));
+    let listening: serde_json::Value = serde_json::from_str(&served.line()).unwrap();
+    assert_eq!(listening["event"], "listening");
+    let address = listening["address"].as_str().unwrap();
+    let port = address.rsplit_once(':').unwrap().1.to_owned();
+    (served, port)
+}
+
+fn nc(port: &str) -> Talking {
+    Talking::start(Command::new("nc").args(["127.0.0.1", port]))
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    let ran = Command::new(program).args(args).output();
+    String::from_utf8(ran.unwrap_or_else(|e| panic!("cannot run {program}: {e}")).stdout).unwrap()
+}
+
+#[test]
+fn the_exercise_with_netcat_alone() {
+    let home = Home::new();
+    let (mut served, port) = serve(&home);
+    let mut first = nc(&port);
+    assert_eq!(first.line(), "principal\n");
+    let mut second = nc(&port);
+    assert_eq!(second.line(), "secondaire\n");
+    let mut third = nc(&port);
+    assert_eq!(third.line(), "secondaire\n");
+
+    // Each connection is shown from both of its ends.
+    let here = format!("127.0.0.1:{port}");
+    for (program, args, word) in [("ss", ["-t", "-an"], "ESTAB"), ("netstat", ["-a", "-n"], "ESTABLISHED")] {
+        let shown = output(program, &args);
+        let established =
+            shown.lines().filter(|l| l.split_whitespace().any(|w| w == here) && l.contains(word));
+        assert_eq!(established.count(), 6, "{program}:\n{shown}");
+    }
+
+    first.child.kill().unwrap();
+    assert_eq!(second.line(), "principal\n");
+    second.child.kill().unwrap();
+    assert_eq!(third.line(), "principal\n");
+
+    let mut story = Vec::new();
+    while story.len() < 7 {
+        let line: serde_json::Value = serde_json::from_str(&served.line()).unwrap();
+        story.push(format!("{} {}", line["event"].as_str().unwrap(), line["epoch"]));
+    }
+    assert_eq!(story, ["role 1", "role 1", "role 1", "gone null", "role 2", "gone null", "role 3"]);
+    assert_eq!(served.interrupt(), (Some(0), String::new()));
+    assert_eq!(third.line(), "", "the server's end closes what is open");
+}
+
+#[test]
+fn ten_lines_of_python_are_a_client() {
+    let home = Home::new();
+    let (_served, port) = serve(&home);
+    let program = format!(
+        "import socket\n\
+         with socket.create_connection(('127.0.0.1', {port})) as s:\n\
+         \x20   for line in s.makefile():\n\
+         \x20       print(line.strip(), flush=True)\n"
+    );
+    let mut first = nc(&port);
+    assert_eq!(first.line(), "principal\n");
+    let mut python = Talking::start(Command::new("python3").args(["-c", &program]));
+    assert_eq!(python.line(), "secondaire\n");
+    first.child.kill().unwrap();
+    assert_eq!(python.line(), "principal\n");
+}
+
+#[test]
+fn join_prints_the_role_and_runs_hooks() {
+    let home = Home::new();
+    let (served, port) = serve(&home);
+    let mut first = nc(&port);
+    assert_eq!(first.line(), "principal\n");
+    let server = format!("127.0.0.1:{port}");
+    let hook = "echo $VIGIE_ROLE,$VIGIE_OLD_ROLE,$VIGIE_EPOCH,$VIGIE_GROUP,$VIGIE_REASON >> hooks";
+    let args = ["role", "join", &server, "--on-principal", hook, "--on-secondaire", hook];
+    let mut joined = Talking::start(&mut home.command(&args));
+    assert_eq!(joined.line(), "secondaire  epoch 1  joined\n");
+    first.child.kill().unwrap();
+    assert_eq!(joined.line(), "principal  epoch 2  connection-lost\n");
+    assert_eq!(joined.interrupt(), (Some(0), format!("connected to {server}\n")));
+    let hooks = std::fs::read_to_string(home.path().join("hooks")).unwrap();
+    assert_eq!(
+        hooks,
+        "secondaire,,,default,joined\n\
+         principal,secondaire,2,default,connection-lost\n\
+         secondaire,principal,2,default,left\n"
+    );
+    assert_eq!(served.interrupt().0, Some(0));
+}
+
+#[test]
+fn a_promotion_whose_hook_hangs_is_killed_with_all_its_children() {
+    let home = Home::new();
+    let (_served, port) = serve(&home);
+    let server = format!("127.0.0.1:{port}");
+    // A child in the background, and one that ignores what can be ignored.
+    let hook = "sleep 987 & echo $! > child; trap '' TERM; sleep 987";
+    let args = ["role", "join", &server, "--on-principal", hook, "--hook-timeout", "300ms"];
+    let mut joined = Talking::start(&mut home.command(&args));
+    assert_eq!(joined.line(), "principal  epoch 1  first\n");
+    assert_eq!(joined.line(), "secondaire  epoch 1  hook-failed\n");
+    let (code, said) = joined.end();
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("ran for more than 300 ms and was killed"), "{said}");
+    assert!(said.contains("hint: it has stepped down and left"), "{said}");
+    let child = std::fs::read_to_string(home.path().join("child")).unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+    // Killed; perhaps nobody has collected it yet.
+    assert!(state.is_err() || state.is_ok_and(|state| state.contains(") Z ")), "it lives on");
+}
+
+#[test]
+fn a_missing_hook_fails_the_promotion() {
+    let home = Home::new();
+    let (_served, port) = serve(&home);
+    let server = format!("127.0.0.1:{port}");
+    let said = home.run(&["role", "join", &server, "--on-principal", "/no/such/command"]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(said.err.contains("`/no/such/command` ended with exit code 127"), "{}", said.err);
+}
+
+#[test]
+fn only_the_newest_epoch_passes_the_fence() {
+    let home = Home::new();
+    let fence = |epoch: &str, json: bool| {
+        let mut args = vec!["role", "fence", "--file", "fence", "--epoch", epoch];
+        args.extend(json.then_some("--json"));
+        let said = home.run(&args);
+        (said.code, said.out, said.err)
+    };
+    let nothing = String::new;
+    assert_eq!(fence("7", false), (0, nothing(), nothing()));
+    assert_eq!(fence("7", false), (0, nothing(), nothing()));
+    assert_eq!(fence("6", false), (75, nothing(), "epoch 6 is stale: 7 has passed before\n".to_owned()));
+    let (code, out, _) = fence("5", true);
+    assert_eq!((code, out.as_str()), (75, "{\"passed\":false,\"epoch\":5,\"highest\":7}\n"));
+    std::fs::write(home.path().join("fence"), "").unwrap();
+    let (code, _, err) = fence("8", false);
+    assert_eq!(code, 4);
+    assert!(err.starts_with("error: the fence fence is damaged: it does not hold an epoch\nhint: "), "{err}");
+}
+
+#[test]
+fn an_address_in_use_is_told_with_a_hint() {
+    let home = Home::new();
+    let (_served, port) = serve(&home);
+    let said = home.run(&["role", "serve", "--listen", &format!("127.0.0.1:{port}")]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("cannot listen on 127.0.0.1") && said.err.contains("hint: "), "{}", said.err);
+}
