@@ -138,7 +138,7 @@ impl Part {
     fn heard(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up(server) => self.tell(Happened::Connected { server }),
-            LinkEvent::Role { role, epoch, cause } => self.become_(role, epoch, cause),
+            LinkEvent::Role { role, epoch, cause } => self.take_role(role, epoch, cause),
             LinkEvent::Down { why, retry } => {
                 self.tell(Happened::Disconnected { why, retry });
                 // Its connection was its lease. Somebody else is principal by now.
@@ -147,7 +147,7 @@ impl Part {
         }
     }
 
-    fn become_(&mut self, role: Role, epoch: Option<Epoch>, cause: Cause) {
+    fn take_role(&mut self, role: Role, epoch: Option<Epoch>, cause: Cause) {
         let old = self.role.replace((role, epoch));
         // The highest epoch there is is no news to a secondaire that stays one.
         if old.is_some_and(|old| old.0 == role && (role == Role::Secondaire || old.1 == epoch)) {
@@ -161,7 +161,7 @@ impl Part {
     /// Is principal no longer, if it ever was. `at_once`: what is being made true of it is stopped, too.
     fn step_down(&mut self, cause: Cause, at_once: bool) {
         if let Some((Role::Principal, epoch)) = self.role {
-            self.become_(Role::Secondaire, epoch, cause);
+            self.take_role(Role::Secondaire, epoch, cause);
             if at_once
                 && self.hooks.is_promoting()
                 && let Some(running) = &self.running

@@ -111,7 +111,7 @@ pub(crate) enum Step {
     Restart {
         written: bool,
     },
-    StepDown,
+    AskForAnother,
     Leave(usize),
     /// The process of a member dies and starts again.
     Reboot(usize),
@@ -229,7 +229,7 @@ impl World {
         if self.writing.is_some() {
             steps.push(Step::Restart { written: false });
         }
-        steps.push(Step::StepDown);
+        steps.push(Step::AskForAnother);
     }
 
     fn can_connect(&self, node: &Node) -> bool {
@@ -326,7 +326,7 @@ impl World {
                 let is_for_a_former_life = |p: &Packet| matches!(p.what, What::HubNotices | What::ToHub(_));
                 self.forget(is_for_a_former_life);
             }
-            Step::StepDown => {
+            Step::AskForAnother => {
                 let actions = self.hub.step_down(self.now, None).unwrap_or_default();
                 self.hub_does(actions);
             }
