@@ -86,7 +86,7 @@ async fn a_thousand_disconnections_promote_in_the_order_of_joining() {
     }
     let mut clients = clients.into_iter();
     drop(clients.next());
-    while let Some(mut next) = clients.next() {
+    for mut next in clients {
         assert_eq!(next.line().await.unwrap(), "principal");
     }
     served.stop().await;
