@@ -8,7 +8,7 @@
 //! client   pong
 //! ```
 //!
-//! [`line`] the lines · [`server`] · [`client`] · `socket` what both set on their sockets.
+//! [`line`](mod@line) the lines · [`server`] · [`client`] · `socket` what both set on their sockets.
 
 pub mod client;
 pub mod line;

@@ -81,7 +81,7 @@ fn world(mode: Mode, members: &[(u32, i32)], delays: u8, faults: u8) -> World {
     let preempt = members.iter().any(|(_, priority)| *priority != 0);
     let settings = Settings { mode, ttl: TTL, preempt };
     let budget = Budget { delays, faults };
-    World::new(&Plan { settings, members: members.to_vec(), budget })
+    World::new(&Plan { settings, members: members.to_vec(), names: members.len() as u8, budget })
 }
 
 /// Clocks that are wrong by a little less than a tenth, either way.
@@ -118,6 +118,14 @@ fn a_settled_group_with_one_delay_and_two_faults() {
 fn three_members_with_one_delay_and_one_fault() {
     let members = [(RIGHT, 0), (SLOW, 0), (QUICK, 0)];
     tried("three", explore(world(Mode::Safe, &members, 1, 1).settled(), 5));
+}
+
+#[test]
+fn two_processes_that_speak_for_one_member() {
+    let members = vec![(SLOW, 0), (RIGHT, 0), (RIGHT, 0)];
+    let settings = Settings { mode: Mode::Safe, ttl: TTL, preempt: false };
+    let budget = Budget { delays: 1, faults: 1 };
+    tried("twins", explore(World::new(&Plan { settings, members, names: 2, budget }), 5));
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// Of each member: thousandths of the authority's time that its own clock shows, and its priority.
     pub(crate) members: Vec<(u32, i32)>,
+    /// How many names they have: the ones beyond speak for the first ones again, as another process does that was
+    /// started beside a former one.
+    pub(crate) names: u8,
     pub(crate) budget: Budget,
 }
 
@@ -37,6 +40,7 @@ pub(crate) struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     settings: Settings,
+    names: u8,
     pub(crate) now: Duration,
     hub: Group<u8>,
     /// What the authority's disk holds, and what is being written.
@@ -130,6 +134,7 @@ impl World {
         });
         World {
             settings: plan.settings,
+            names: plan.names,
             now: TICK,
             hub: Group::new(plan.settings),
             durable: None,
@@ -142,6 +147,11 @@ impl World {
             budget: plan.budget,
             holders: BTreeMap::new(),
         }
+    }
+
+    /// For whom a process speaks.
+    fn name(&self, node: usize) -> u8 {
+        node as u8 % self.names
     }
 
     /// The time that a member's own clock shows.
@@ -366,14 +376,15 @@ impl World {
     fn deliver(&mut self, packet: Packet) {
         let Packet { member, conn, what } = packet;
         let node = usize::from(member);
+        let name = self.name(node);
         let is_present = self.nodes[node].conn == Some(conn);
         match what {
             What::ToHub(said) => {
-                let actions = self.hub.heard(self.now, &member, conn, said);
+                let actions = self.hub.heard(self.now, &name, conn, said);
                 self.hub_does(actions);
             }
             What::HubNotices => {
-                let actions = self.hub.lost(self.now, &member, conn);
+                let actions = self.hub.lost(self.now, &name, conn);
                 self.hub_does(actions);
             }
             What::ToMember(said) if is_present => {
@@ -411,6 +422,9 @@ impl World {
                 }
                 MemberAction::Run(call) => {
                     assert_eq!(self.nodes[node].hook, None, "two hooks at once");
+                    let holds = self.nodes[node].engine.lease(now).map(|lease| lease.epoch);
+                    let may = call.role == Role::Secondaire || (call.epoch.is_some() && call.epoch == holds);
+                    assert!(may, "member {node} begins {call:?} and holds {holds:?}");
                     self.nodes[node].hook = Some(call);
                 }
                 // It ends in its own time; killing takes some, too.
@@ -448,8 +462,10 @@ impl World {
                         let durable = self.durable.as_ref().map(|opening| opening.epoch);
                         assert_eq!(durable, Some(grant.epoch), "granted, and not durable");
                     }
-                    if self.nodes[usize::from(to)].conn == Some(conn) {
-                        self.post(Packet { member: to, conn, what: What::ToMember(message) });
+                    let node = self.nodes.iter().position(|node| node.conn == Some(conn));
+                    if let Some(node) = node {
+                        assert_eq!(self.name(node), to, "on somebody else's connection");
+                        self.post(Packet { member: node as u8, conn, what: What::ToMember(message) });
                     }
                 }
                 Action::Tell(_) => {}
@@ -481,7 +497,7 @@ impl World {
 
     /// Whoever's hook failed may try again.
     pub(crate) fn clear_nofailover(&mut self) {
-        for member in 0..self.nodes.len() as u8 {
+        for member in 0..self.names {
             let actions = self.hub.set_nofailover(self.now, &member, false);
             self.hub_does(actions);
         }
