@@ -12,6 +12,7 @@ mod systemd;
 mod usage;
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// How a command ended, with what it printed.
 #[derive(Debug)]
@@ -51,5 +52,19 @@ impl Home {
             |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(self.0.path().to_str().unwrap(), "HOME");
         let code = output.status.code().unwrap_or(-1);
         Said { code, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again what another process does, which cannot be subscribed to.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
