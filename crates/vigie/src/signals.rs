@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Signals that come this soon after one that counted say the same thing again: a Ctrl-C under `timeout(1)`, or
 /// under a script that passes signals on, comes twice. A person who presses it again in a hurry takes longer.
-const SAME_WISH: Duration = Duration::from_millis(300);
+const SAME_WISH: Duration = Duration::from_millis(100);
 
 /// SIGINT and SIGTERM, heard from the moment this is made.
 #[derive(Debug)]
@@ -69,9 +69,9 @@ mod tests {
         let mut wishes = Wishes::default();
         let mut at = |ms| wishes.is_new(start + Duration::from_millis(ms));
         assert!(at(0));
-        assert!(!at(0) && !at(5) && !at(299));
-        assert!(at(300), "counted from the wish, not from its echo");
-        assert!(!at(310));
+        assert!(!at(0) && !at(5) && !at(99));
+        assert!(at(100), "counted from the wish, not from its echo");
+        assert!(!at(110));
         assert!(at(10_000));
     }
 }
