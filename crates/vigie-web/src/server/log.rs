@@ -116,8 +116,11 @@ fn never_there(
     // Every root that ever was has had a gap: that of its first scan.
     let gone = store.gaps(machine).map_err(internal)?.into_iter().map(|gap| gap.root);
     let ever: Vec<BytePath> = roots.iter().cloned().chain(gone).collect();
-    if ever.iter().any(|root| root.below(path).is_some()) {
+    if path.as_bytes() == b"/" || ever.iter().any(|root| root.below(path).is_some()) {
         Ok(None)
+    } else if ever.is_empty() {
+        let text = "nothing is recorded of the machine yet";
+        Ok(Some(ApiError::new(ErrorKind::Inconclusive, text)))
     } else if ever.iter().any(|root| path.below(root).is_some()) {
         Ok(Some(ApiError::new(ErrorKind::NotFound, format!("nothing was ever recorded at {path}"))))
     } else {

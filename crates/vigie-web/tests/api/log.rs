@@ -245,6 +245,20 @@ async fn a_path_without_records_is_no_silence() {
 }
 
 #[tokio::test]
+async fn of_a_machine_without_records_nothing_is_known() {
+    let mut world = World::empty().await;
+    let enrolled = Enrolled { machine: MACHINE, name: "web01".into() };
+    world.own(enrolled.encode(second(0))).await;
+    assert_eq!(ended(&world, of("/")).await.unwrap(), (vec![], None), "this is all of it");
+    let (told, error) = ended(&world, of("/srv")).await.unwrap();
+    assert_eq!((told, error.unwrap().kind), (vec![], ErrorKind::Inconclusive));
+    let (_, mut lines) = world.client.log(&LogQuery { follow: true, ..of("/srv") }).await.unwrap();
+    let (root, cause) = (path("/srv"), GapCause::FirstScan);
+    world.tell(FileEvent::GapOpened(GapOpened { root, cause, since: None })).await;
+    assert_eq!(lines.next().await.unwrap().unwrap().kind, "gap-opened");
+}
+
+#[tokio::test]
 async fn what_is_followed_may_still_come() {
     let mut world = World::start().await;
     let follow = LogQuery { follow: true, newest: Some(0), ..of("/srv/a2") };
