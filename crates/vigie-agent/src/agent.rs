@@ -10,7 +10,7 @@ use crate::link::{Known, LinkSide, Shared, SharedInner, Written, random_bytes, r
 use crate::numbers::Numbers;
 use crate::packers::Packers;
 use crate::readers::FileReader;
-use crate::roles::{Leases, RoleConfig, RoleNow, Roles, boot_leases};
+use crate::roles::{Leases, RoleConfig, RoleNow, Roles, RolesNow, boot_leases};
 use crate::session::Sources;
 use crate::state::{CleanStop, Left, State, StateError};
 use std::collections::VecDeque;
@@ -282,6 +282,17 @@ impl Agent {
     /// The role of this machine in a group; none where it is no member.
     pub fn role(&self, group: &GroupName) -> Option<RoleNow> {
         self.shared.roles.role(group)
+    }
+
+    /// The role in every group, and every change. A lease may be over before the news of it: ask
+    /// [`Self::lease_clock`].
+    pub fn roles(&self) -> watch::Receiver<RolesNow> {
+        self.shared.roles.watch()
+    }
+
+    /// The clock on which leases are measured.
+    pub fn lease_clock(&self) -> Arc<dyn Clock> {
+        self.shared.roles.clock()
     }
 
     /// Waits until everything before now is durable on the hub: the number of the last record that this is

@@ -37,6 +37,6 @@ pub use agent::{Agent, AgentError, Config, Parts, Running};
 pub use capture::MakeEngine;
 pub use cpu::Cpu;
 pub use dial::{Dial, DialError, MemoryDial, TlsDial};
-pub use roles::{RoleConfig, RoleNow};
+pub use roles::{RoleConfig, RoleNow, RolesNow};
 pub use state::{CleanStop, Left, State, StateError};
 pub use stop::Stopped;

@@ -3,9 +3,9 @@
 //! comes from there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use vigie_model::status::RoleStatus;
@@ -46,13 +46,42 @@ pub fn boot_leases() -> Leases {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleNow {
     /// The epoch in which it is principal, with the moment, on the clock of leases, at which that is over unless it is
-    /// renewed; none while it is secondaire.
+    /// renewed; none while it is anything else.
     pub principal: Option<(Epoch, Duration)>,
+    /// It is principal, its hook of promotion has ended well, and nobody has asked for the role back: it is what others
+    /// may be sent to.
+    pub is_settled: bool,
+    /// The hub has said on the connection that stands what this machine is. What is neither principal nor told is
+    /// unknown: somebody else may long be principal.
+    pub is_told: bool,
     /// It is never to be principal: by its own wish, or because its hook failed.
     pub is_barred: bool,
     /// Why the hub does not want it, if it does not.
     pub refused: Option<String>,
 }
+
+impl RoleNow {
+    /// What is left of it at a moment on the clock of leases.
+    fn at(mut self, now: Duration) -> Self {
+        if self.principal.is_some_and(|(_, over)| now >= over) {
+            // Whoever finds out first: the keeper will say the same.
+            self = RoleNow { principal: None, is_settled: false, is_told: false, ..self };
+        }
+        self
+    }
+
+    /// The word for people: `principal`, `secondaire` or `unknown`.
+    pub fn as_str(&self) -> &'static str {
+        match (self.principal, self.is_told) {
+            (Some(_), _) => "principal",
+            (None, true) => "secondaire",
+            (None, false) => "unknown",
+        }
+    }
+}
+
+/// What this machine is in each of its groups.
+pub type RolesNow = BTreeMap<GroupName, RoleNow>;
 
 /// All groups of this machine. Cheap to clone.
 #[derive(Clone)]
@@ -63,7 +92,7 @@ pub(crate) struct Roles {
 struct Inner {
     clock: Arc<dyn Clock>,
     keepers: BTreeMap<GroupName, mpsc::Sender<Event>>,
-    now: Mutex<BTreeMap<GroupName, RoleNow>>,
+    now: watch::Sender<RolesNow>,
     /// The keepers end with the agent.
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
@@ -87,7 +116,7 @@ impl Roles {
             keepers.insert(config.group.clone(), events.clone());
             starting.push((config, events.downgrade(), incoming, alarm()?));
         }
-        let inner = Inner { clock, keepers, now: Mutex::default(), tasks: Mutex::default() };
+        let inner = Inner { clock, keepers, now: watch::Sender::default(), tasks: Mutex::default() };
         let roles = Roles { inner: Arc::new(inner) };
         for (config, events, incoming, alarm) in starting {
             let wish = Wish {
@@ -103,6 +132,7 @@ impl Roles {
                 hook: CancellationToken::new(),
                 hooks: TaskTracker::new(),
                 refused: None,
+                is_told: false,
                 left: None,
                 config,
                 events,
@@ -157,36 +187,36 @@ impl Roles {
 
     /// The role in a group; none where this machine is no member.
     pub(crate) fn role(&self, group: &GroupName) -> Option<RoleNow> {
-        let now = self.inner.clock.monotonic();
-        let mut role = self.inner.lock().get(group).cloned()?;
-        role.principal = role.principal.filter(|(_, over)| now < *over);
-        Some(role)
+        let role = self.inner.now.borrow().get(group).cloned()?;
+        Some(role.at(self.inner.clock.monotonic()))
+    }
+
+    /// The roles, and every change: a renewal, too, moves the end of a lease. Whoever acts on one asks the time.
+    pub(crate) fn watch(&self) -> watch::Receiver<RolesNow> {
+        self.inner.now.subscribe()
+    }
+
+    /// The clock on which leases are measured.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
     }
 
     /// Every role, for people.
     pub(crate) fn status(&self) -> Vec<RoleStatus> {
         let now = self.inner.clock.monotonic();
-        let groups: Vec<GroupName> = self.inner.lock().keys().cloned().collect();
-        let role = |group: GroupName| {
-            let RoleNow { principal, is_barred, refused } = self.role(&group)?;
-            let left = principal.map(|(_, over)| over.saturating_sub(now));
-            Some(RoleStatus {
+        let role = |(group, role): (&GroupName, &RoleNow)| {
+            let role = role.clone().at(now);
+            let left = role.principal.map(|(_, over)| over.saturating_sub(now));
+            RoleStatus {
                 group: group.to_string(),
-                role: if principal.is_some() { "principal" } else { "secondaire" }.into(),
-                epoch: principal.map(|(epoch, _)| epoch.0),
+                role: role.as_str().into(),
+                epoch: role.principal.map(|(epoch, _)| epoch.0),
                 lease_left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-                barred: is_barred,
-                why: refused,
-            })
+                barred: role.is_barred,
+                why: role.refused,
+            }
         };
-        groups.into_iter().filter_map(role).collect()
-    }
-}
-
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, RoleNow>> {
-        // Nothing can panic while it is held.
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.now.borrow().iter().map(role).collect()
     }
 }
 
@@ -201,6 +231,7 @@ struct Keeper {
     hook: CancellationToken,
     hooks: TaskTracker,
     refused: Option<Refusal>,
+    is_told: bool,
     left: Option<oneshot::Sender<()>>,
 }
 
@@ -214,7 +245,7 @@ impl Keeper {
                     Some(event) => self.take(event),
                     None => break,
                 },
-                () = alarm.wait_until(wake) => self.member.tick(self.clock.monotonic()),
+                () = alarm.wait_until(wake) => self.tick(),
             };
             self.act(actions);
             self.note();
@@ -229,14 +260,17 @@ impl Keeper {
         match event {
             Event::Connected(caller) => {
                 self.caller = Some(caller);
-                self.refused = None;
+                (self.refused, self.is_told) = (None, false);
                 self.member.connected(now)
             }
             Event::Disconnected => {
-                self.caller = None;
+                (self.caller, self.is_told) = (None, false);
                 self.member.disconnected(now)
             }
-            Event::Heard(said) => self.member.heard(now, said),
+            Event::Heard(said) => {
+                self.is_told = !matches!(said, ToMember::Refused(_));
+                self.member.heard(now, said)
+            }
             Event::HookEnded(ended) => {
                 if let Err(why) = &ended {
                     tracing::warn!(group = %self.config.group, "a hook failed: {why}");
@@ -248,6 +282,13 @@ impl Keeper {
                 self.member.leave(now)
             }
         }
+    }
+
+    /// Time has passed. A lease that ran out leaves a machine that does not know what it is: the hub has been silent.
+    fn tick(&mut self) -> Vec<MemberAction> {
+        let now = self.clock.monotonic();
+        self.is_told &= !self.member.is_overdue(now);
+        self.member.tick(now)
     }
 
     fn act(&mut self, actions: Vec<MemberAction>) {
@@ -293,15 +334,22 @@ impl Keeper {
         });
     }
 
-    /// Notes the role for whoever asks.
+    /// Notes the role for whoever asks, and for whoever waits for another one.
     fn note(&self) {
         let Some(inner) = self.inner.upgrade() else { return };
-        let lease = self.member.lease(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let lease = self.member.lease(now);
         let role = RoleNow {
             principal: lease.map(|lease| (lease.epoch, lease.deadline())),
+            is_settled: self.member.is_settled(now),
+            is_told: self.is_told,
             is_barred: self.member.is_barred(),
             refused: self.refused.map(|why| why.to_string()),
         };
-        inner.lock().insert(self.config.group.clone(), role);
+        inner.now.send_if_modified(|roles| {
+            let is_news = roles.get(&self.config.group) != Some(&role);
+            roles.insert(self.config.group.clone(), role);
+            is_news
+        });
     }
 }

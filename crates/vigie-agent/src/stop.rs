@@ -41,13 +41,13 @@ impl Stopped {
 }
 
 impl Running {
-    /// Stops: first everything seen so far is sent, as far as `deadline` allows. If all of it is durable, the
+    /// Stops: first roles are given back, hooks included; then everything seen so far is sent, as far as `deadline`
+    /// allows. If all of it is durable, the
     /// next start goes on where this one ends: that is what it gives, and leaves in the state directory.
     pub async fn shutdown(mut self, deadline: Duration) -> Option<Stopped> {
-        // Roles first: others wait for them, and a hook of demotion may take its time.
-        if tokio::time::timeout(deadline, self.agent.shared.roles.leave()).await.is_err() {
-            tracing::warn!("stopped before every hook of demotion had ended");
-        }
+        // Roles first: others wait for them. A hook of demotion has a time limit of its own, and is not cut off by
+        // ours: half a demotion may be worse than none.
+        self.agent.shared.roles.leave().await;
         // What could be sent to a hub that is away is little, and whoever stops an agent waits for it.
         let deadline = if self.agent.is_connected() { deadline } else { deadline.min(AWAY_WAIT) };
         let until = Instant::now() + deadline;

@@ -17,7 +17,7 @@
 //! use vigie_health::answers::{OnSecondaire, Seen, agent_line};
 //! use vigie_health::{Role, RoleSeen, State};
 //!
-//! let role = RoleSeen { group: "web".into(), role: Some(Role::Principal), epoch: Some(7) };
+//! let role = RoleSeen { group: "web".into(), role: Some(Role::Principal), epoch: Some(7), lease: None };
 //! let seen = Seen { state: State::Up, role: Some(role), ..Seen::default() };
 //! let line = agent_line(&seen, OnSecondaire::Down);
 //! assert_eq!(line, "up ready # role=principal group=web epoch=7\n");
@@ -37,7 +37,7 @@ pub mod verdict;
 pub use checks::{Finding, check_once};
 pub use drain::{Drain, DrainError, Drained};
 pub use hysteresis::Hysteresis;
-pub use outside::{CommandEnd, CommandReport, CommandRun, Outside, Role, RoleSeen, Roles, RunCommand};
+pub use outside::{CommandEnd, CommandReport, CommandRun, LeaseEnd, Outside, Role, RoleSeen, Roles, RunCommand};
 pub use service::{Config, HealthService, StartError, Status};
 pub use spec::{BadSpec, CheckSpec, Target};
 pub use verdict::{State, Verdict};

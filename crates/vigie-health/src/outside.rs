@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use vigie_model::Clock;
 
 /// A command to be run by somebody who can.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,41 @@ pub struct RoleSeen {
     /// The fencing number of the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+    /// Until when it is good, if it is a lease.
+    #[serde(skip)]
+    pub lease: Option<LeaseEnd>,
+}
+
+/// When a role is over by itself. Every answer asks it: whoever was frozen must not first answer and then notice.
+#[derive(Clone, Debug)]
+pub struct LeaseEnd {
+    /// The clock of leases.
+    pub clock: Arc<dyn Clock>,
+    /// The moment on it.
+    pub at: Duration,
+}
+
+impl PartialEq for LeaseEnd {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for LeaseEnd {}
+
+impl RoleSeen {
+    /// No role, in this group.
+    pub fn none(group: impl Into<String>) -> Self {
+        RoleSeen { group: group.into(), role: None, epoch: None, lease: None }
+    }
+
+    /// What it is at this moment: nothing once its lease is over.
+    pub(crate) fn now(&self) -> Self {
+        match &self.lease {
+            Some(lease) if lease.clock.monotonic() >= lease.at => Self::none(self.group.as_str()),
+            _ => self.clone(),
+        }
+    }
 }
 
 /// The groups that this machine is in, by name.

@@ -133,7 +133,7 @@ impl HealthService {
             ready: health.state() == State::Up && drained.is_none() && !stopping,
             stopping,
             drained,
-            roles: self.desk.roles.borrow().values().cloned().collect(),
+            roles: self.desk.roles.borrow().values().map(RoleSeen::now).collect(),
             checks: health.checks,
         }
     }
@@ -207,7 +207,7 @@ impl Desk {
             match (roles.get(backend), roles.len()) {
                 (Some(named), _) => Some(named.clone()),
                 (None, 0 | 1) => roles.values().next().cloned(),
-                (None, _) => Some(RoleSeen { group: backend.to_owned(), role: None, epoch: None }),
+                (None, _) => Some(RoleSeen::none(backend)),
             }
         };
         self.seen(role)
@@ -218,7 +218,7 @@ impl Desk {
         Seen {
             state: health.state(),
             why: health.deciding().map(|check| format!("{}: {}", check.name, check.detail)),
-            role,
+            role: role.map(|role| role.now()),
             drained: self.drain.now(),
             stopping: self.is_stopping(),
             checks: health.checks.clone(),

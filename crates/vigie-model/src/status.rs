@@ -28,7 +28,7 @@ pub struct AgentStatus {
 pub struct RoleStatus {
     /// Name of the group.
     pub group: String,
-    /// `principal` or `secondaire`.
+    /// `principal` or `secondaire`; `unknown` while the hub cannot be asked and no lease holds.
     pub role: String,
     /// The fencing number, of a principal.
     pub epoch: Option<u64>,

@@ -99,6 +99,17 @@ impl Member {
         self.lease.as_ref().filter(|lease| now < lease.deadline())
     }
 
+    /// Whether it holds a lease whose time is over, of which it has not been told yet.
+    pub fn is_overdue(&self, now: Duration) -> bool {
+        self.lease.is_some_and(|lease| now >= lease.deadline())
+    }
+
+    /// Whether it is principal in deed: its hook of promotion has ended well, and nobody has asked for the role back.
+    pub fn is_settled(&self, now: Duration) -> bool {
+        let lease = self.lease(now).filter(|lease| lease.ending.is_none());
+        lease.is_some_and(|lease| self.acting() == Some(lease.epoch)) && self.hooks.is_idle()
+    }
+
     /// The epoch in which a hook has begun to act, and none has finished to undo it.
     pub fn acting(&self) -> Option<Epoch> {
         self.hooks.acting().and_then(|aim| aim.epoch)

@@ -67,14 +67,9 @@ impl Context {
         beside.into_iter().chain(own).chain(inside_up).collect()
     }
 
-    /// The socket of whoever answers load balancers here: in this directory, else where it was named, else where it is
-    /// by default.
-    pub(crate) fn health_socket(&self, state: Option<&Path>) -> Result<PathBuf, Failure> {
-        match (state, &self.agent_api) {
-            (Some(dir), _) => Ok(dir.join(places::HEALTH_SOCKET)),
-            (None, Some(socket)) => Ok(socket.clone()),
-            (None, None) => Ok(places::agent_state()?.join(places::HEALTH_SOCKET)),
-        }
+    /// The agent's socket, if the user named it.
+    pub(crate) fn agent_is_named(&self) -> Option<&Path> {
+        self.agent_api.as_deref()
     }
 
     /// The local agent and how it does.

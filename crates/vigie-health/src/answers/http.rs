@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn each_path_asks_for_more() {
-        let role = |role| Some(RoleSeen { group: "web".into(), role, epoch: Some(7) });
+        let role = |role| Some(RoleSeen { group: "web".into(), role, epoch: Some(7), lease: None });
         let up = Seen { state: State::Up, ..Seen::default() };
         let principal = Seen { role: role(Some(Role::Principal)), ..up.clone() };
         let secondaire = Seen { role: role(Some(Role::Secondaire)), ..up.clone() };
@@ -146,7 +146,7 @@ mod tests {
         let seen = Seen {
             state: State::Down,
             why: Some("db: \"refused\"".into()),
-            role: Some(RoleSeen { group: "web".into(), role: Some(Role::Principal), epoch: Some(7) }),
+            role: Some(RoleSeen { group: "web".into(), role: Some(Role::Principal), epoch: Some(7), lease: None }),
             ..Seen::default()
         };
         let expected = "{\"ok\":false,\"why\":\"db: \\\"refused\\\"\",\"health\":\"down\",\"role\":\"principal\",\

@@ -5,7 +5,7 @@ use crate::outside::{Role, Roles};
 use crate::verdict::Verdict;
 
 pub(super) fn look(group: &str, wanted: Role, roles: &Roles) -> Found {
-    match roles.get(group).map(|seen| seen.role) {
+    match roles.get(group).map(|seen| seen.now().role) {
         None => (Verdict::Unknown, format!("this machine is in no group {group}")),
         Some(None) => (Verdict::Critical, format!("no role in {group}")),
         Some(Some(role)) if role == wanted => (Verdict::Ok, format!("{} in {group}", role.as_str())),
@@ -21,7 +21,7 @@ mod tests {
     #[test]
     fn only_the_wanted_role_is_well() {
         let seen = |role| {
-            let seen = RoleSeen { group: "web".into(), role, epoch: None };
+            let seen = RoleSeen { role, ..RoleSeen::none("web") };
             Roles::from([("web".to_owned(), seen)])
         };
         let verdict = |group, roles: &Roles| look(group, Role::Principal, roles).0;

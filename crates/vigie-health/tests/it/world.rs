@@ -95,7 +95,7 @@ impl World {
     }
 
     pub(crate) fn role(&self, group: &str, role: Option<Role>, epoch: u64) {
-        let seen = RoleSeen { group: group.into(), role, epoch: Some(epoch) };
+        let seen = RoleSeen { group: group.into(), role, epoch: Some(epoch), lease: None };
         self.roles.send_modify(|roles| {
             roles.insert(group.into(), seen);
         });

@@ -21,7 +21,11 @@ pub(super) async fn hub_status(State(state): State<HubState>) -> Json<serde_json
 }
 
 pub(super) async fn agent_status(State(state): State<AgentState>) -> Json<serde_json::Value> {
-    Json(part("agent", state.agent.status().await))
+    let mut status = part("agent", state.agent.status().await);
+    if let (Some(health), Some(fields)) = (&state.health, status.as_object_mut()) {
+        fields.insert("health".into(), health.status());
+    }
+    Json(status)
 }
 
 /// Says which part of Vigie speaks, in the first field.

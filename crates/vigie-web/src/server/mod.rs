@@ -1,7 +1,7 @@
 //! The answering end: addresses, listeners and their tasks.
 //!
-//! A hub and an agent serve the same shape; an agent knows `status` and `flush` only, health answers `status`,
-//! `drain` and `undrain`. Every connection is a
+//! A hub and an agent serve the same shape; an agent knows `status` and `flush`, health answers `status`,
+//! `drain` and `undrain`, and an agent with health all of it. Every connection is a
 //! task of its listener's, so that dropping [`Running`] ends them all, and [`Running::shutdown`] lets the
 //! answers that are under way finish first.
 
@@ -68,6 +68,7 @@ struct HubState {
 #[derive(Clone)]
 struct AgentState {
     agent: Arc<dyn AgentSide>,
+    health: Option<Arc<dyn HealthSide>>,
 }
 
 /// An API that is being served.
@@ -114,12 +115,18 @@ pub async fn serve_hub(listen: &Listen, hub: Arc<dyn HubSide>) -> Result<Running
     serve(listen, router, ErrorKind::NotFound, stop).await
 }
 
-/// Serves an agent's API.
-pub async fn serve_agent(listen: &Listen, agent: Arc<dyn AgentSide>) -> Result<Running, ListenError> {
+/// Serves an agent's API, with that of its health answers if it gives any.
+pub async fn serve_agent(
+    listen: &Listen,
+    agent: Arc<dyn AgentSide>,
+    health: Option<Arc<dyn HealthSide>>,
+) -> Result<Running, ListenError> {
+    let of_health = health.clone().map(health::routes).unwrap_or_default();
     let router = Router::new()
         .route("/status", get(control::agent_status))
         .route("/flush", post(control::agent_flush))
-        .with_state(AgentState { agent });
+        .with_state(AgentState { agent, health })
+        .merge(of_health);
     serve(listen, router, ErrorKind::Unsupported, CancellationToken::new()).await
 }
 

@@ -3,28 +3,38 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::service::agent::AgentService;
+use crate::service::health::{HealthOptions, HealthPart};
 use crate::service::hooks::{HookArgs, ShellHooks};
 use crate::service::identity::{identity, token};
+use crate::service::own_roles::OwnRoles;
 use crate::service::roots;
 use crate::signals::EndSignals;
 use clap::Args;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vigie_agent::{Config, RoleConfig, State, TlsDial};
 use vigie_model::SystemClock;
 use vigie_role::GroupName;
 
-/// Run the agent of this machine: watch directories and tell the hub
+/// Run the agent of this machine: watch directories and tell the hub, be one of a group, answer load balancers
 ///
 /// The first time it needs a token from `vigie hub invite`; then it has a certificate of its own. The token
 /// is read from a file, standard input or VIGIE_TOKEN, never from the command line, where others see it.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(mut_group("HealthOptions", |group| group.requires("health")), after_help = "\
 EXAMPLES:
   vigie agent --hub hub.example.org:7700 --token-file web01.token --watch /etc /srv
   vigie agent --hub hub.example.org:7700 --watch /etc /srv --ignore '*.tmp' 'cache/'
   vigie agent --hub hub.example.org:7700 --role db --on-principal 'systemctl start app' \
-    --on-secondaire 'systemctl stop app'")]
+    --on-secondaire 'systemctl stop app'
+  vigie agent --hub hub.example.org:7700 --role web --health 10.0.0.5:7780 --check tcp:127.0.0.1:8080
+
+Hooks are run by sh, one at a time, with VIGIE_ROLE, VIGIE_OLD_ROLE, VIGIE_EPOCH, VIGIE_GROUP and
+VIGIE_REASON; what they print goes to standard error. When the hook of a promotion fails, the other
+one is run, the role is given back, and this machine is out of the line until `vigie role resume`.
+On SIGTERM load balancers are told first, then the hook of the demotion runs, then the rest ends;
+a second signal ends it at once.")]
 pub(crate) struct AgentArgs {
     /// The hub
     #[arg(long, value_name = "HOST:PORT")]
@@ -35,7 +45,7 @@ pub(crate) struct AgentArgs {
     token_file: Option<PathBuf>,
 
     /// Directories to watch
-    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present = "role")]
+    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present_any = ["role", "health"])]
     watch: Vec<PathBuf>,
 
     /// Name of this machine; the token's name, and no other
@@ -61,6 +71,13 @@ pub(crate) struct AgentArgs {
     /// Never become principal
     #[arg(long, requires = "role")]
     no_failover: bool,
+
+    /// Answer load balancers on this address, with this machine's role; see `vigie health serve`
+    #[arg(long, value_name = "ADDR", help_heading = "Health")]
+    health: Option<SocketAddr>,
+
+    #[command(flatten, next_help_heading = "Health")]
+    health_options: HealthOptions,
 }
 
 /// `GROUP` or `GROUP:PRIORITY`.
@@ -76,13 +93,20 @@ fn role(text: &str) -> Result<(GroupName, i32), String> {
 }
 
 impl AgentArgs {
-    pub(crate) async fn run(self, _context: Context) -> Result<Outcome, Failure> {
-        check_hub(&self.hub)?;
+    /// Refuses what would be without effect, before anything starts.
+    fn check(&self) -> Result<(), Failure> {
         if self.role.is_none() && (self.hooks.on_principal.is_some() || self.hooks.on_secondaire.is_some()) {
             return Err(
                 Failure::usage("hooks need a group whose roles they follow").hint("give --role GROUP")
             );
         }
+        let groups = self.role.iter().map(|(group, _)| group.as_str());
+        self.health_options.check(groups, "the group that this machine is a member of: --role GROUP")
+    }
+
+    pub(crate) async fn run(self, _context: Context) -> Result<Outcome, Failure> {
+        check_hub(&self.hub)?;
+        self.check()?;
         let roots = roots::resolve(&self.watch)?;
         let dir = match self.state {
             Some(dir) => dir,
@@ -94,6 +118,8 @@ impl AgentArgs {
         for remark in roots::leave_out(&roots, &[roots::byte_path(&dir)?])? {
             tracing::info!("{remark}");
         }
+        // Load balancers are answered whether or not the hub can be asked who this machine is.
+        let health = start_health(self.health, self.health_options, &dir, self.role.as_ref())?;
         let identity = tokio::select! {
             identity = identity(&self.hub, &dir, token, self.name.as_deref()) => identity?,
             () = end.next() => return Ok(Outcome::Done),
@@ -114,8 +140,9 @@ impl AgentArgs {
         };
         let clock = Arc::new(SystemClock::default());
         let dial = TlsDial::new(self.hub, identity, dir, clock).map_err(|e| Failure::of(&e))?;
-        let service = AgentService::start(config, state, Arc::new(dial)).await?;
+        let service = AgentService::start(config, state, Arc::new(dial), health).await?;
         end.next().await;
+        service.announce_stop(&mut end).await;
         tracing::info!("stopping: what was seen is sent first; a second signal stops at once");
         tokio::select! {
             drained = service.stop() => {
@@ -127,6 +154,20 @@ impl AgentArgs {
             () = end.next() => Err(Failure::failed("stopped at once, as asked twice")),
         }
     }
+}
+
+/// Health answers at `listen`, if they are wanted, and the way of this machine's role to them.
+fn start_health(
+    listen: Option<SocketAddr>,
+    options: HealthOptions,
+    state: &Path,
+    role: Option<&(GroupName, i32)>,
+) -> Result<Option<(HealthPart, OwnRoles)>, Failure> {
+    let Some(listen) = listen else { return Ok(None) };
+    let roles = OwnRoles::new(role.iter().map(|(group, _)| group));
+    let health = options.start(listen, state, roles.subscribe())?;
+    tracing::info!(address = %health.service.listening(), "answering load balancers");
+    Ok(Some((health, roles)))
 }
 
 /// `HOST:PORT` as far as its form tells.

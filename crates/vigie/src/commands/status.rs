@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use vigie_model::UnixNanos;
-use vigie_model::status::AgentStatus;
+use vigie_model::status::{AgentStatus, RoleStatus};
 use vigie_web::text::rfc3339;
 
 /// Show how the hub and its machines do
@@ -49,7 +49,17 @@ fn shown(out: &Output, status: &Value) -> Result<Vec<String>, Failure> {
     let unread =
         |e: serde_json::Error| Failure::failed("the status is not what this version knows").because(&e);
     match status.get("part").and_then(Value::as_str) {
-        Some("agent") => Ok(shown_agent(out, &AgentStatus::deserialize(status).map_err(unread)?)),
+        Some("agent") => {
+            let agent = AgentStatus::deserialize(status).map_err(unread)?;
+            let mut lines = shown_agent(out, &agent);
+            if let Some(mut health) = status.get("health").cloned() {
+                // The agent has said more of its roles than its health answers know.
+                health.as_object_mut().map(|fields| fields.remove("roles"));
+                lines.push(String::new());
+                lines.extend(crate::commands::health::shown::shown(out, &health)?);
+            }
+            Ok(lines)
+        }
         Some("health") => crate::commands::health::shown::shown(out, status),
         _ => Ok(shown_hub(out, &HubStatus::deserialize(status).map_err(unread)?)),
     }
@@ -65,12 +75,21 @@ fn shown_agent(out: &Output, agent: &AgentStatus) -> Vec<String> {
     )];
     lines.extend(agent.link.why.iter().map(|why| format!("         {}", out.paint(Paint::Bad, why))));
     lines.push(format!("waiting  {}", waiting(agent)));
+    lines.extend(agent.roles.iter().map(|role| shown_role(out, role)));
     if !agent.roots.is_empty() {
         lines.push(String::new());
         lines.extend(roots_table([agent]));
     }
     lines.extend(remarks(out, [agent]));
     lines
+}
+
+fn shown_role(out: &Output, role: &RoleStatus) -> String {
+    let RoleStatus { group, role, epoch, barred, why, .. } = role;
+    let epoch = epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+    let barred = if *barred { ", never principal" } else { "" };
+    let why = why.as_ref().map(|why| format!(": {}", out.paint(Paint::Bad, why))).unwrap_or_default();
+    format!("role     {role} in {group}{epoch}{barred}{why}")
 }
 
 fn shown_hub(out: &Output, hub: &HubStatus) -> Vec<String> {
@@ -231,6 +250,23 @@ struct OpenGap {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_agent_that_was_refused_and_is_drained() {
+        let status = json!({
+            "part": "agent", "machine": "db1", "version": "9", "hub": "hub:7700",
+            "link": {"state": "connected", "since_unix_ns": 0}, "roots": [],
+            "queue": {"facts": 0, "unacknowledged": 0, "contents": 0, "lag_ms": 0},
+            "roles": [{"group": "db", "role": "secondaire", "barred": false, "why": "the group is full"}],
+            "health": {"listen": "10.0.0.5:7780", "health": "up", "drained": {"reason": "new kernel"},
+                "roles": [{"group": "db", "role": "secondaire"}]},
+        });
+        let lines = shown(&Output::new(true), &status).unwrap();
+        assert_eq!(lines[1..3], ["waiting  nothing", "role     secondaire in db: the group is full"]);
+        assert_eq!(lines[4], "health   up, not ready; load balancers on 10.0.0.5:7780");
+        assert!(lines[5].starts_with("drained  ") && lines[5].ends_with(": new kernel"), "{lines:?}");
+        assert_eq!(lines.len(), 6, "{lines:?}");
+    }
 
     #[test]
     fn a_hub_with_a_machine_away_and_a_gap() {

@@ -107,5 +107,5 @@ async fn start_agent(
     let state = State::open(&places::agent_state_of_up(data)).map_err(|e| Failure::of(&e))?;
     let (name, exclude) = (name.to_owned(), vec![own]);
     let config = Config { machine, name, roots, ignore: Vec::new(), exclude, roles: Vec::new() };
-    AgentService::start(config, state, Arc::new(dial)).await
+    AgentService::start(config, state, Arc::new(dial), None).await
 }

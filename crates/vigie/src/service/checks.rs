@@ -43,10 +43,12 @@ fn end(ending: Ending) -> CommandEnd {
     }
 }
 
-/// Refuses checks that could never find anything, before anything starts.
+/// Refuses checks that could never find anything, before anything starts. `give` says what would tell a role that
+/// nothing tells.
 pub(crate) fn check_specs<'a>(
     checks: &[CheckSpec],
     groups: impl Iterator<Item = &'a str> + Clone,
+    give: &str,
 ) -> Result<(), Failure> {
     if checks.len() > CHECKS_MAX {
         return Err(Failure::usage(format!("{} checks are too many: at most {CHECKS_MAX}", checks.len())));
@@ -61,7 +63,7 @@ pub(crate) fn check_specs<'a>(
             && !groups.clone().any(|known| known == group)
         {
             return Err(Failure::usage(format!("nothing tells this machine's role in {group}"))
-                .hint(format!("give a file that does: --role {group}=FILE")));
+                .hint(format!("give {}", give.replace("GROUP", group))));
         }
     }
     Ok(())

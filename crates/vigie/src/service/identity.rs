@@ -70,7 +70,7 @@ async fn enrol(hub: &str, state: &Path, token: &Token, name: Option<&str>) -> Re
     let key = EnrolKey::load_or_create(state).map_err(|e| Failure::of(&e))?;
     let enrolling = Arc::new(Enrolling::new(token.name(), hub));
     let listen = Listen { socket: state.join(places::AGENT_SOCKET), tcp: None };
-    let api = serve_agent(&listen, Arc::clone(&enrolling) as _).await.map_err(|e| Failure::of(&e))?;
+    let api = serve_agent(&listen, Arc::clone(&enrolling) as _, None).await.map_err(|e| Failure::of(&e))?;
     let mut backoff = Backoff::new();
     loop {
         match vigie_wire::enrol(hub, token, &key, Arc::new(SystemClock::default())).await {

@@ -3,10 +3,12 @@
 pub(crate) mod agent;
 pub(crate) mod checks;
 mod enrolling;
+pub(crate) mod health;
 pub(crate) mod hooks;
 pub(crate) mod hub;
 pub(crate) mod identity;
 pub(crate) mod live;
+pub(crate) mod own_roles;
 pub(crate) mod role_files;
 pub(crate) mod roots;
 mod token;

@@ -137,7 +137,7 @@ fn parse(group: &str, text: &str) -> RoleSeen {
     let mut words = line.split_whitespace();
     let role = words.next().and_then(|word| word.parse().ok());
     let epoch = words.find_map(|word| word.strip_prefix("epoch=")?.parse().ok());
-    RoleSeen { group: group.to_owned(), role, epoch: epoch.filter(|_| role.is_some()) }
+    RoleSeen { group: group.to_owned(), role, epoch: epoch.filter(|_| role.is_some()), lease: None }
 }
 
 #[cfg(test)]

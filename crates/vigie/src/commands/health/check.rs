@@ -40,7 +40,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let roles = RoleFiles::new(self.roles)?;
-        check_specs(&self.checks, roles.groups())?;
+        check_specs(&self.checks, roles.groups(), "a file that does: --role GROUP=FILE")?;
         // What runs here is in process groups of its own, which Ctrl-C at a terminal does not reach.
         let mut end = EndSignals::listen()?;
         let following = roles.follow();

@@ -44,7 +44,7 @@ struct Check {
     detail: String,
 }
 
-/// The lines to print.
+/// The lines to print, of health answers as a part of their own or inside of an agent.
 pub(crate) fn shown(out: &Output, status: &Value) -> Result<Vec<String>, Failure> {
     let status = HealthStatus::deserialize(status)
         .map_err(|e| Failure::failed("the status is not what this version knows").because(&e))?;
