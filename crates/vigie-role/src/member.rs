@@ -43,6 +43,8 @@ pub struct Member {
     barred: bool,
     connected: bool,
     leaving: bool,
+    /// The authority has refused it for a reason that may pass.
+    is_refused: bool,
     ttl: Duration,
     lease: Option<Lease>,
     /// A grant that came too late to be good for anything without one more renewal.
@@ -84,6 +86,7 @@ impl Member {
             barred: false,
             connected: false,
             leaving: false,
+            is_refused: false,
             ttl: TTL_DEFAULT,
             lease: None,
             offered: None,
@@ -120,11 +123,6 @@ impl Member {
         self.wish.nofailover || self.barred
     }
 
-    /// Its hook may try again.
-    pub fn clear_nofailover(&mut self) {
-        self.barred = false;
-    }
-
     /// When [`Self::tick`] has something to do.
     pub fn next_wake(&self) -> Option<Duration> {
         let renewal = self.connected.then_some(self.renew_at);
@@ -137,15 +135,7 @@ impl Member {
         self.expire(now, &mut out);
         self.connected = true;
         self.offered = None;
-        self.renew_at = now + renewal_interval(self.ttl);
-        out.push(MemberAction::Send(FromMember::Join(Join {
-            boot: self.wish.boot,
-            priority: self.wish.priority,
-            nofailover: self.unwilling().is_some(),
-            renews: true,
-            holding: self.holding(),
-            stamp: Stamp(now),
-        })));
+        self.join(now, &mut out);
         self.settle(&mut out);
         out
     }
@@ -188,8 +178,9 @@ impl Member {
                 self.want_secondaire(cause);
             }
             ToMember::StepDown { epoch, cause } => self.step_down(epoch, cause, &mut out),
-            ToMember::Cleared => self.barred = false,
+            ToMember::Cleared => self.cleared(now, &mut out),
             ToMember::Refused(why) => {
+                self.is_refused = matches!(why, Refusal::Taken | Refusal::Full);
                 self.lose(Cause::SteppedDown, &mut out);
                 self.want_secondaire(Cause::SteppedDown);
                 out.push(MemberAction::Refused(why));
@@ -235,6 +226,15 @@ impl Member {
     }
 
     // === what the authority says ===
+
+    /// Its hook may try again, and the authority is told that it will: it may have this member down as unwilling for
+    /// something that came after the failure.
+    fn cleared(&mut self, now: Duration, out: &mut Vec<MemberAction>) {
+        self.barred = false;
+        if self.connected && self.unwilling().is_none() {
+            self.join(now, out);
+        }
+    }
 
     fn granted(&mut self, now: Duration, grant: Grant, out: &mut Vec<MemberAction>) {
         self.ttl = grant.ttl;
@@ -309,7 +309,24 @@ impl Member {
         self.lease.map(|lease| lease.epoch).or(self.acting())
     }
 
+    fn join(&mut self, now: Duration, out: &mut Vec<MemberAction>) {
+        self.is_refused = false;
+        self.renew_at = now + renewal_interval(self.ttl);
+        out.push(MemberAction::Send(FromMember::Join(Join {
+            boot: self.wish.boot,
+            priority: self.wish.priority,
+            nofailover: self.unwilling().is_some(),
+            renews: true,
+            holding: self.holding(),
+            stamp: Stamp(now),
+        })));
+    }
+
     fn renew(&mut self, now: Duration, out: &mut Vec<MemberAction>) {
+        // Another one may have gone, or a place have become free.
+        if self.is_refused {
+            return self.join(now, out);
+        }
         self.renew_at = now + renewal_interval(self.ttl);
         let epoch = self.holding().or(self.offered.map(|offered| offered.epoch));
         out.push(MemberAction::Send(FromMember::Renew { epoch, stamp: Stamp(now) }));

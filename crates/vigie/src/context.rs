@@ -67,6 +67,11 @@ impl Context {
         beside.into_iter().chain(own).chain(inside_up).collect()
     }
 
+    /// Whether the user named an agent and no hub, so that nothing of the hub's is wanted.
+    pub(crate) fn agent_is_meant(&self) -> bool {
+        self.agent_api.is_some() && self.hub_api.is_none()
+    }
+
     /// The agent's socket, if the user named it.
     pub(crate) fn agent_is_named(&self) -> Option<&Path> {
         self.agent_api.as_deref()

@@ -237,7 +237,7 @@ impl RolesTask {
     pub(crate) async fn run(self, hub: Hub, roles: Roles) {
         let stop = self.stop.clone();
         let scribe = Scribe::start(&hub, roles);
-        let mut running = Running { task: self, scribe, refused: HashSet::new(), barred: HashSet::new() };
+        let mut running = Running { task: self, scribe, refused: HashSet::new() };
         tokio::select! {
             () = stop.cancelled() => {}
             () = running.run() => {}
@@ -250,8 +250,6 @@ struct Running {
     scribe: Scribe,
     /// Members of whose refusal the log has spoken: it speaks of each once.
     refused: HashSet<(GroupName, MachineId)>,
-    /// Members that are out of the line because a hook of theirs failed. To resume the group clears that.
-    barred: HashSet<(GroupName, MachineId)>,
 }
 
 impl Running {
@@ -351,12 +349,7 @@ impl Running {
         let mut actions = group.set(now, settings)?;
         match paused {
             Some(true) => group.pause(),
-            Some(false) => {
-                for (_, member) in self.barred.extract_if(|(barred, _)| barred == name) {
-                    actions.extend(group.set_nofailover(now, &member, false));
-                }
-                actions.extend(group.resume(now));
-            }
+            Some(false) => actions.extend(group.resume(now)),
             None => {}
         }
         let set = records::set(name, &settings, group.is_paused());
@@ -414,7 +407,6 @@ impl Running {
             }
             Fact::Barred { member, cause } => {
                 tracing::warn!(%group, machine = %member, %cause, "will not be principal until the group is resumed");
-                self.barred.insert((group.clone(), *member));
             }
             Fact::Asked { .. } => {}
         }

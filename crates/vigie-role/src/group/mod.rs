@@ -241,10 +241,17 @@ impl<M: Clone + Ord + Debug> Group<M> {
         self.paused = true;
     }
 
-    /// Promotions go on.
+    /// Promotions go on, and hooks that failed may try again: whoever is out of the line for that joins anew when it
+    /// hears so. Whether it is, only the member knows: this authority may be younger than the failure.
     pub fn resume(&mut self, now: Duration) -> Vec<Action<M>> {
         self.paused = false;
-        self.tick(now)
+        let barred = self.line.iter().filter(|(_, member)| member.nofailover && member.connected);
+        let cleared = |(to, member): (&M, &Member)| {
+            Action::Send { to: to.clone(), conn: member.conn, message: ToMember::Cleared }
+        };
+        let mut out: Vec<_> = barred.map(cleared).collect();
+        out.extend(self.tick(now));
+        out
     }
 
     /// Changes what is set. Mode and time to live hold from the next grant on.
@@ -254,18 +261,6 @@ impl<M: Clone + Ord + Debug> Group<M> {
     pub fn set(&mut self, now: Duration, settings: Settings) -> Result<Vec<Action<M>>, BadTtl> {
         self.settings = settings.check()?;
         Ok(self.tick(now))
-    }
-
-    /// Says whether a member may be principal. Clearing it also clears what a failed hook has set.
-    pub fn set_nofailover(&mut self, now: Duration, member: &M, nofailover: bool) -> Vec<Action<M>> {
-        let Some(found) = self.line.get_mut(member) else { return Vec::new() };
-        found.nofailover = nofailover;
-        let mut out = Vec::new();
-        if !nofailover {
-            self.send(member, ToMember::Cleared, &mut out);
-        }
-        out.extend(self.tick(now));
-        out
     }
 
     // === what members say ===
@@ -378,7 +373,10 @@ impl<M: Clone + Ord + Debug> Group<M> {
         // Whoever cannot or will not is not asked again and again.
         if matches!(cause, Cause::HookFailed | Cause::Declined | Cause::Left) && !known.nofailover {
             known.nofailover = true;
-            out.push(Action::Tell(Fact::Barred { member: member.clone(), cause }));
+            // Whoever leaves is not barred, it goes.
+            if cause != Cause::Left {
+                out.push(Action::Tell(Fact::Barred { member: member.clone(), cause }));
+            }
         }
         if let Some(held) = self.held_by(member, boot)
             && held.epoch == epoch

@@ -280,6 +280,16 @@ fn priority_counts_at_a_vacancy_and_preempts_only_if_set() {
 }
 
 #[test]
+fn who_leaves_is_not_barred() {
+    let mut world = World::new(Settings::default());
+    world.joins(s(1), "a", 1);
+    world.hears(s(2), "a", 1, FromMember::Released { epoch: Epoch(1), cause: Cause::Left });
+    world.hears(s(2), "a", 1, FromMember::Leave);
+    assert_eq!(world.principal(), None);
+    assert!(!world.told.iter().any(|fact| matches!(fact, Fact::Barred { .. })), "{:?}", world.told);
+}
+
+#[test]
 fn a_failed_hook_bars_until_it_is_cleared() {
     let mut world = World::new(Settings::default());
     world.joins(s(1), "a", 1);
@@ -288,8 +298,9 @@ fn a_failed_hook_bars_until_it_is_cleared() {
     assert!(world.told.contains(&Fact::Barred { member: "a", cause: Cause::HookFailed }));
     world.ticks(s(2));
     assert_eq!(world.principal(), None);
-    let actions = world.group.set_nofailover(s(2), &"a", false);
-    world.does(s(2), actions);
+    let actions = world.group.resume(s(2));
+    assert!(matches!(actions[..], [Action::Send { to: "a", message: ToMember::Cleared, .. }]), "{actions:?}");
+    world.joins(s(2), "a", 1);
     assert_eq!(world.principal(), Some(("a", 2, Cause::HookFailed)));
 }
 

@@ -114,7 +114,8 @@ fn a_promotion_that_fails_is_undone_and_bars() {
     assert!(member.is_barred() && member.lease(ms(1300)).is_none());
     let actions = member.heard(ms(1400), grant(2, Mode::Safe, ms(1400)));
     assert!(matches!(sent(&actions)[..], [FromMember::Released { epoch: Epoch(2), .. }]));
-    member.clear_nofailover();
+    let actions = member.heard(ms(1450), ToMember::Cleared);
+    assert!(matches!(sent(&actions)[..], [FromMember::Join(Join { nofailover: false, holding: None, .. })]));
     assert_eq!(ran(&member.heard(ms(1500), grant(3, Mode::Safe, ms(1500)))), Some(Role::Principal));
 }
 
@@ -138,6 +139,22 @@ fn a_grant_that_was_long_on_its_way_needs_a_renewal_first() {
     assert_eq!(ran(&actions), None);
     assert_eq!(sent(&actions), [FromMember::Renew { epoch: Some(Epoch(1)), stamp: Stamp(ms(3800)) }]);
     assert_eq!(ran(&member.heard(ms(3900), renewed(1, ms(3800)))), Some(Role::Principal));
+}
+
+#[test]
+fn who_was_refused_for_a_time_asks_again() {
+    let mut member = member();
+    let actions = member.heard(ms(1100), ToMember::Refused(Refusal::Taken));
+    assert!(actions.contains(&MemberAction::Refused(Refusal::Taken)), "{actions:?}");
+    let again = sent(&member.tick(member.next_wake().unwrap()));
+    assert!(matches!(again[..], [FromMember::Join(_)]), "{again:?}");
+    // Accepted, it renews again; and an authority that has forgotten is not persuaded by asking.
+    let renewal = sent(&member.tick(member.next_wake().unwrap()));
+    assert!(matches!(renewal[..], [FromMember::Renew { .. }]), "{renewal:?}");
+    let future = Refusal::FutureEpoch { presented: Epoch(9), highest: Epoch(1) };
+    member.heard(member.next_wake().unwrap(), ToMember::Refused(future));
+    let renewal = sent(&member.tick(member.next_wake().unwrap()));
+    assert!(matches!(renewal[..], [FromMember::Renew { .. }]), "{renewal:?}");
 }
 
 #[test]

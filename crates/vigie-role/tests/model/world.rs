@@ -497,10 +497,8 @@ impl World {
 
     /// Whoever's hook failed may try again.
     pub(crate) fn clear_nofailover(&mut self) {
-        for member in 0..self.names {
-            let actions = self.hub.set_nofailover(self.now, &member, false);
-            self.hub_does(actions);
-        }
+        let actions = self.hub.resume(self.now);
+        self.hub_does(actions);
     }
 
     /// Who holds a lease and has finished its promotion.

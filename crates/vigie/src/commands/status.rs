@@ -23,15 +23,22 @@ EXAMPLES:
 pub(crate) struct StatusArgs {}
 
 impl StatusArgs {
-    pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let status = match context.hub()?.status().await {
-            Ok(status) => status,
+    async fn ask(&self, context: &Context) -> Result<Value, Failure> {
+        if context.agent_is_meant() {
+            return Ok(context.agent().await?.1);
+        }
+        match context.hub()?.status().await {
+            Ok(status) => Ok(status),
             Err(error) if error.is_unreachable() && !context.hub_is_named() => match context.agent().await {
-                Ok((_, status)) => status,
-                Err(_) => return Err(hub_failure(error)),
+                Ok((_, status)) => Ok(status),
+                Err(_) => Err(hub_failure(error)),
             },
-            Err(error) => return Err(hub_failure(error)),
-        };
+            Err(error) => Err(hub_failure(error)),
+        }
+    }
+
+    pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
+        let status = self.ask(&context).await?;
         if context.out.is_json() {
             context.out.json(&status)?;
         } else {

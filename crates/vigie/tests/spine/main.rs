@@ -2,7 +2,7 @@
 //! judge of what comes back.
 //!
 //! [`process`] a child that is never left behind · [`world`] a hub and its agents · [`tree`] directories to
-//! edit and to compare · [`log`] the lines of `vigie log --json`.
+//! edit and to compare · [`roles`] members of a group, with a judge · [`log`] the lines of `vigie log --json`.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
@@ -16,6 +16,7 @@ mod follow;
 mod log;
 mod process;
 mod refusals;
+mod roles;
 mod single;
 mod tree;
 mod world;

@@ -51,6 +51,16 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Pulls the plug.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -64,9 +74,7 @@ impl Process {
 
     /// Asks it to end with these signals, one right after the other.
     pub(crate) fn stop_with(mut self, signals: &[Signal]) -> ExitStatus {
-        for signal in signals {
-            kill_process(Pid::from_child(&self.child), *signal).unwrap();
-        }
+        signals.iter().for_each(|signal| self.signal(*signal));
         eventually("a process that was asked to end has ended", || self.ended())
     }
 }

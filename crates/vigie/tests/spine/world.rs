@@ -22,7 +22,7 @@ pub(crate) struct Agent {
     pub(crate) name: &'static str,
     /// The directory it watches.
     pub(crate) root: PathBuf,
-    state: PathBuf,
+    pub(crate) state: PathBuf,
     process: Option<Process>,
 }
 
@@ -144,9 +144,15 @@ impl World {
 
     /// Starts an agent with more arguments than it always has.
     pub(crate) fn start_agent(&self, agent: &mut Agent, more: &[&OsStr]) {
+        let root = agent.root.clone();
+        self.launch(agent, &[&["--watch".as_ref(), root.as_os_str()], more].concat());
+    }
+
+    /// Starts an agent with these arguments, besides those of which hub it has and where its state is.
+    pub(crate) fn launch(&self, agent: &mut Agent, args: &[&OsStr]) {
         let mut command = Command::new(VIGIE);
         command.arg("agent").arg("--hub").arg(self.address.to_string());
-        command.arg("--watch").arg(&agent.root).arg("--state").arg(&agent.state).args(more);
+        command.arg("--state").arg(&agent.state).args(args);
         command.env_remove("VIGIE_TOKEN");
         agent.process = Some(Process::start(&mut command, &self.path(agent.name).join("agent.out")));
     }
@@ -195,6 +201,24 @@ impl Agent {
     /// Its own socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.state.join("agent.sock")
+    }
+
+    /// What it says of itself, on its own socket.
+    pub(crate) fn status(&self) -> Option<serde_json::Value> {
+        let mut command = Command::new(VIGIE);
+        command.args(["status", "--json", "--agent-api"]).arg(self.socket()).env_remove("VIGIE_API");
+        let said = Said::from(command.output().unwrap());
+        (said.code == 0).then(|| serde_json::from_str(&said.out).unwrap())
+    }
+
+    /// What it has printed, in all of its lives.
+    pub(crate) fn printed(&self) -> String {
+        self.process.as_ref().map(Process::printed).unwrap_or_default()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.as_ref().unwrap().signal(signal);
     }
 
     /// Pulls its plug.
