@@ -3,7 +3,7 @@
 use crate::group::{Action, Group, Opening};
 use crate::limits::GROUPS_MAX;
 use crate::message::FromMember;
-use crate::words::{Conn, GroupName, Settings};
+use crate::words::{Cause, Conn, GroupName, Settings};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -32,11 +32,20 @@ impl<M: Clone + Ord + Debug> Authority<M> {
         Self::default()
     }
 
-    /// Puts a group back as it was before a restart: what was set, and the last opening that is durable.
-    pub fn restore(&mut self, now: Duration, name: GroupName, settings: Settings, last: Option<Opening<M>>) {
-        let group = match last {
-            Some(opening) => Group::restored(settings, now, opening),
-            None => Group::new(settings),
+    /// Puts a group back as it was before a restart: what was set, the last opening that is durable, and why that term
+    /// ended, if its end is durable, too.
+    pub fn restore(
+        &mut self,
+        now: Duration,
+        name: GroupName,
+        settings: Settings,
+        last: Option<Opening<M>>,
+        ended: Option<Cause>,
+    ) {
+        let group = match (last, ended) {
+            (Some(opening), Some(cause)) => Group::resumed(settings, opening.epoch, cause),
+            (Some(opening), None) => Group::restored(settings, now, opening),
+            (None, _) => Group::new(settings),
         };
         self.groups.insert(name, group);
     }

@@ -1,6 +1,6 @@
 //! What goes into the store and what comes out of it.
 
-use vigie_model::roles::{GroupSet, TermBegun};
+use vigie_model::roles::{GroupSet, TermBegun, TermEnded};
 use vigie_model::{
     AgentRecord, BlockKind, BytePath, Digest, GapCause, Incarnation, MachineId, Metadata, NodeState, Origin,
     RecordNo, Seq, UnixNanos,
@@ -110,12 +110,14 @@ pub struct GroupState {
     pub set: Option<GroupSet>,
     /// The newest term, if there ever was one.
     pub term: Option<TermBegun>,
+    /// The newest end of a term: of that one, if the epochs are the same.
+    pub end: Option<TermEnded>,
 }
 
 impl GroupState {
     /// A group of which nothing is known yet.
     pub(crate) fn new(group: &str) -> Self {
-        GroupState { group: group.to_owned(), set: None, term: None }
+        GroupState { group: group.to_owned(), set: None, term: None, end: None }
     }
 }
 

@@ -63,7 +63,10 @@ pub(super) fn restore(authority: &mut Authority<MachineId>, now: Duration, state
         let cause = Cause::from_word(&term.cause).unwrap_or(Cause::HubRestarted);
         Some(Opening { epoch, member, boot, mode, ttl, cause, after: None })
     });
-    authority.restore(now, name.clone(), settings.unwrap_or_default(), opening);
+    // A term whose end is recorded is waited for by nobody.
+    let end = state.end.filter(|end| opening.as_ref().is_some_and(|opening| opening.epoch == end.epoch));
+    let ended = end.map(|end| Cause::from_word(&end.cause).unwrap_or(Cause::Unknown));
+    authority.restore(now, name.clone(), settings.unwrap_or_default(), opening, ended);
     if let (Some(group), true) = (authority.known(&name), state.set.is_some_and(|set| set.paused)) {
         group.pause();
     }

@@ -33,6 +33,8 @@ pub struct Group<M> {
     highest: Epoch,
     term: Term<M>,
     line: Line<M>,
+    /// Why the role is free, as long as no term has ended in this life of the authority.
+    free: Cause,
     /// How the last term ended.
     last: Option<Ended<M>>,
     /// Whom an operator named as the next.
@@ -82,6 +84,7 @@ impl<M: Clone + Ord + Debug> Group<M> {
             highest: Epoch(0),
             term: Term::Vacant,
             line: Line::new(),
+            free: Cause::First,
             last: None,
             named: None,
         }
@@ -108,10 +111,10 @@ impl<M: Clone + Ord + Debug> Group<M> {
         group
     }
 
-    /// A group of which only the highest epoch is known, and that its holder can never come back: plain clients are
-    /// nobody without their connection.
-    pub fn resumed(settings: Settings, highest: Epoch) -> Self {
-        Group { highest, ..Group::new(settings) }
+    /// A group after a restart of its authority, whose last term is known to be over: its end is durable, or its holder
+    /// was a plain client, which is nobody without its connection. `cause` is why the role is free.
+    pub fn resumed(settings: Settings, highest: Epoch, cause: Cause) -> Self {
+        Group { highest, free: cause, ..Group::new(settings) }
     }
 
     /// What is set.
@@ -471,7 +474,7 @@ impl<M: Clone + Ord + Debug> Group<M> {
             boot,
             mode: self.settings.mode,
             ttl: self.settings.ttl,
-            cause: self.last.as_ref().map_or(Cause::First, |last| last.cause),
+            cause: self.last.as_ref().map_or(self.free, |last| last.cause),
             after: self.last.clone(),
         };
         out.push(Action::Persist(opening.clone()));

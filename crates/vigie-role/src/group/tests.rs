@@ -210,6 +210,15 @@ fn a_restart_gives_the_former_holder_time_to_come_back() {
 }
 
 #[test]
+fn a_term_whose_end_is_durable_is_waited_for_by_nobody() {
+    let mut world = World::new(Settings::default());
+    world.group = Group::resumed(Settings::default(), Epoch(7), Cause::Left);
+    assert_eq!(world.group.held(), None);
+    world.joins(s(100), "b", 2);
+    assert_eq!(world.principal(), Some(("b", 8, Cause::Left)));
+}
+
+#[test]
 fn an_epoch_from_the_future_is_refused_and_said() {
     let mut world = World::new(Settings::default());
     world.joins(s(1), "a", 1);

@@ -127,7 +127,7 @@ impl Server {
         let settings = Settings { mode: Mode::Fast, ..Settings::default() };
         let highest = self.state.as_ref().map_or(Epoch(0), EpochDir::highest);
         let mut desk = Desk {
-            group: Group::resumed(settings, highest),
+            group: Group::resumed(settings, highest, Cause::First),
             clock,
             config: self.config,
             state: State::from(self.state),

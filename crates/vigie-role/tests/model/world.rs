@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 use vigie_model::Epoch;
-use vigie_role::group::{Action, Group, Opening};
+use vigie_role::group::{Action, Fact, Group, Opening};
 use vigie_role::member::{Member, MemberAction, Wish};
 use vigie_role::message::Refusal;
-use vigie_role::words::{BootId, Conn, Mode, Role, Settings};
+use vigie_role::words::{BootId, Cause, Conn, Mode, Role, Settings};
 use vigie_role::{FromMember, HookCall, ToMember};
 
 /// One step of time: a third of the time to live, so that a renewal is due with every step.
@@ -45,6 +45,8 @@ pub(crate) struct World {
     hub: Group<u8>,
     /// What the authority's disk holds, and what is being written.
     durable: Option<Opening<u8>>,
+    /// The last end of a term that is. At once, here: the less is waited for after a restart, the more can go wrong.
+    ended: Option<Epoch>,
     writing: Option<Opening<u8>>,
     slow_disk: bool,
     pub(crate) nodes: Vec<Node>,
@@ -138,6 +140,7 @@ impl World {
             now: TICK,
             hub: Group::new(plan.settings),
             durable: None,
+            ended: None,
             writing: None,
             slow_disk: false,
             nodes: nodes.collect(),
@@ -329,6 +332,9 @@ impl World {
                     self.durable = opening;
                 }
                 self.hub = match &self.durable {
+                    Some(opening) if self.ended == Some(opening.epoch) => {
+                        Group::resumed(self.settings, opening.epoch, Cause::Left)
+                    }
                     Some(opening) => Group::restored(self.settings, self.now, opening.clone()),
                     None => Group::new(self.settings),
                 };
@@ -468,6 +474,7 @@ impl World {
                         self.post(Packet { member: node as u8, conn, what: What::ToMember(message) });
                     }
                 }
+                Action::Tell(Fact::Ended(ended)) => self.ended = Some(ended.epoch),
                 Action::Tell(_) => {}
             }
         }

@@ -21,7 +21,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 3;
+pub(crate) const INDEX_VERSION: u32 = 4;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -261,7 +261,8 @@ impl Rows<'_> {
         let tag = match event {
             RoleEvent::Begun(_) => Tag::Term,
             RoleEvent::Set(_) => Tag::GroupSet,
-            RoleEvent::Ended(_) | RoleEvent::Barred(_) | RoleEvent::Asked(_) => return,
+            RoleEvent::Ended(_) => Tag::TermEnd,
+            RoleEvent::Barred(_) | RoleEvent::Asked(_) => return,
         };
         let key = Key::tag(tag).bytes(event.group().as_bytes()).done();
         self.changes.push((Table::Misc, key, Some(fact.payload.clone())));

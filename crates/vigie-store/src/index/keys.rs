@@ -41,6 +41,8 @@ pub(crate) enum Tag {
     Gap = b'g',
     /// group → the payload of its newest [`vigie_model::roles::TermBegun`].
     Term = b'p',
+    /// group → the payload of its newest [`vigie_model::roles::TermEnded`].
+    TermEnd = b'e',
     /// group → the payload of its newest [`vigie_model::roles::GroupSet`].
     GroupSet = b's',
 }

@@ -1,4 +1,4 @@
-//! What is recorded of each group: the newest term, and what is set.
+//! What is recorded of each group: the newest term, the newest end of one, and what is set.
 
 use super::Index;
 use super::apply::from_cbor;
@@ -8,7 +8,7 @@ use crate::kv::{Order, Table};
 use crate::types::GroupState;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use vigie_model::roles::{GroupSet, TermBegun};
+use vigie_model::roles::{GroupSet, TermBegun, TermEnded};
 
 impl Index {
     /// Every group that a record is about, by name.
@@ -23,6 +23,11 @@ impl Index {
             let term: TermBegun = from_cbor(&row)?;
             let group = groups.entry(term.group.clone()).or_insert_with(|| GroupState::new(&term.group));
             group.term = Some(term);
+        }
+        for row in self.rows_of(Tag::TermEnd)? {
+            let end: TermEnded = from_cbor(&row)?;
+            let group = groups.entry(end.group.clone()).or_insert_with(|| GroupState::new(&end.group));
+            group.end = Some(end);
         }
         Ok(groups.into_values().collect())
     }
