@@ -247,6 +247,8 @@ impl Keeper {
                 },
                 () = alarm.wait_until(wake) => self.tick(),
             };
+            // Before it is acted upon: whoever reads the trace of a lease must miss nothing that was done in it.
+            self.note();
             self.act(actions);
             self.note();
         }
@@ -300,6 +302,7 @@ impl Keeper {
                 MemberAction::Refused(why) => {
                     tracing::error!(group = %self.config.group, "the hub does not take this machine as a member: {why}");
                     self.refused = Some(why);
+                    self.note();
                 }
                 MemberAction::Left => {
                     if let Some(left) = self.left.take() {
@@ -338,18 +341,28 @@ impl Keeper {
     fn note(&self) {
         let Some(inner) = self.inner.upgrade() else { return };
         let now = self.clock.monotonic();
-        let lease = self.member.lease(now);
+        let principal = self.member.lease(now).map(|lease| (lease.epoch, lease.deadline()));
         let role = RoleNow {
-            principal: lease.map(|lease| (lease.epoch, lease.deadline())),
+            principal,
             is_settled: self.member.is_settled(now),
             is_told: self.is_told,
             is_barred: self.member.is_barred(),
             refused: self.refused.map(|why| why.to_string()),
         };
+        let mut before = None;
         inner.now.send_if_modified(|roles| {
             let is_news = roles.get(&self.config.group) != Some(&role);
-            roles.insert(self.config.group.clone(), role);
+            before = roles.insert(self.config.group.clone(), role);
             is_news
         });
+        if let Some((epoch, over)) = principal.filter(|_| before.is_none_or(|b| b.principal != principal)) {
+            let (group, epoch) = (&self.config.group, epoch.0);
+            tracing::trace!(%group, epoch, at_ns = nanos(now), until_ns = nanos(over), "lease");
+        }
     }
+}
+
+/// For the trace: half a millennium fits.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
