@@ -27,6 +27,10 @@ enum Task {
     Sim(sim::SimArgs),
     Fuzz(fuzz::FuzzArgs),
     Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    RoleProbe(bench::roles::probe::ProbeArgs),
+    #[command(hide = true)]
+    RoleWeb(bench::roles::web::WebArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         Task::Sim(args) => sim::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::RoleProbe(args) => bench::roles::probe::run(&args),
+        Task::RoleWeb(args) => bench::roles::web::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

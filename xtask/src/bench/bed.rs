@@ -1,5 +1,6 @@
 //! Where the bench happens: its directories, its settings, and what makes rounds comparable.
 
+use super::built;
 use super::noise::{self, Noise};
 use super::pair::Pair;
 use super::peers;
@@ -130,17 +131,7 @@ impl Bed {
         }
         notes.extend(self.noise.notes());
         notes.push(peers::versions().join(" · "));
-        notes.push(format!("vigie at {}", commit()));
+        notes.push(built::commit());
         Ok(notes)
     }
-}
-
-/// The commit that was measured.
-fn commit() -> String {
-    let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty"]).current_dir(shell::workspace());
-    shell::output(&mut git).map_or_else(
-        |_| "an unknown commit".to_owned(),
-        |name| String::from_utf8_lossy(name.trim_ascii()).into_owned(),
-    )
 }

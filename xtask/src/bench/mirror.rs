@@ -1,10 +1,11 @@
 //! `cargo xtask bench mirror`: a directory on its way to the hub and back.
 
 use super::bed::{Bed, Settings};
+use super::built;
 use super::report::{Report, Row};
 use super::steps::{Step, bytes, first_transfer, latency, memory, restart, restore};
-use crate::{setup, shell};
-use anyhow::{Context, Result, bail};
+use crate::setup;
+use anyhow::Result;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -45,10 +46,9 @@ pub(crate) struct MirrorArgs {
 
 pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
     setup::run(&setup::SetupArgs::for_bench())?;
-    let target = target_dir()?;
-    shell::run(shell::cargo().args(["build", "--release", "--package", "vigie"]))?;
+    let target = built::target_dir()?;
     let mut bed = Bed::open(Settings {
-        vigie: target.join("release/vigie"),
+        vigie: built::release_binary(&target)?,
         dir: args.dir.clone().unwrap_or_else(|| target.join("bench")),
         tree: args.tree.clone(),
         rounds: args.rounds,
@@ -61,29 +61,11 @@ pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
     let mut report = Report::default();
     let steps = Step::value_variants().iter().copied();
     for step in steps.filter(|step| args.only.is_empty() || args.only.contains(step)) {
-        eprintln!("bench: {}", step.name());
-        match measure(step, &mut bed) {
-            Ok(rows) => {
-                rows.iter().for_each(|row| eprintln!("bench: {}", row.line()));
-                report.rows.extend(rows);
-            }
-            // The steps that follow do not need this one, and a bench takes long.
-            Err(error) => {
-                eprintln!("bench: {}: {error:#}", step.name());
-                report.failures.push(format!("step {} FAILED: {error:#}", step.name()));
-            }
-        }
+        report.take(&step.name(), || measure(step, &mut bed));
     }
     report.notes = bed.notes()?;
-    print!("{}", if args.markdown { report.markdown() } else { report.text() });
     bed.clear()?;
-    match (report.missed(), report.failures.len()) {
-        (0, 0) => Ok(()),
-        (missed, 0) => bail!("{missed} of {} targets are missed", report.rows.len()),
-        (missed, failed) => {
-            bail!("{failed} steps failed; {missed} of {} targets are missed", report.rows.len())
-        }
-    }
+    report.close(args.markdown)
 }
 
 fn measure(step: Step, bed: &mut Bed) -> Result<Vec<Row>> {
@@ -97,14 +79,6 @@ fn measure(step: Step, bed: &mut Bed) -> Result<Vec<Row>> {
         Step::LatencyUpload => latency::during_upload(bed),
         Step::Bytes => bytes::run(bed),
     }
-}
-
-fn target_dir() -> Result<PathBuf> {
-    let metadata = shell::output(shell::cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&metadata).context("cannot read the answer of cargo metadata")?;
-    let dir = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(dir.into())
 }
 
 /// Reads `10G`, `512M`, `64K` or bytes; a K is 1024.

@@ -3,9 +3,10 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table.
+//! it is · `report` the table · `built` what is measured · `roles` the other bench, of roles.
 
 mod bed;
+mod built;
 mod follow;
 mod mirror;
 mod noise;
@@ -13,6 +14,7 @@ mod pair;
 mod peers;
 mod proxy;
 mod report;
+pub(crate) mod roles;
 mod running;
 mod series;
 mod steps;
@@ -30,10 +32,12 @@ pub(crate) struct BenchArgs {
 #[derive(clap::Subcommand)]
 enum What {
     Mirror(mirror::MirrorArgs),
+    Roles(roles::RolesArgs),
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Mirror(args) => mirror::run(args),
+        What::Roles(args) => roles::run(args),
     }
 }

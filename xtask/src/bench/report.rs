@@ -1,6 +1,7 @@
 //! The table: what was measured, beside what, and whether the target is met.
 
 use super::series::Series;
+use anyhow::{Result, bail};
 
 /// What a figure has to be.
 #[derive(Clone, Copy)]
@@ -85,6 +86,34 @@ impl Row {
 }
 
 impl Report {
+    /// Takes the rows of a step, and shows them already. A step that fails leaves its reason: the ones that
+    /// follow do not need it, and a bench takes long.
+    pub(crate) fn take(&mut self, step: &str, measure: impl FnOnce() -> Result<Vec<Row>>) {
+        eprintln!("bench: {step}");
+        match measure() {
+            Ok(rows) => {
+                rows.iter().for_each(|row| eprintln!("bench: {}", row.line()));
+                self.rows.extend(rows);
+            }
+            Err(error) => {
+                eprintln!("bench: {step}: {error:#}");
+                self.failures.push(format!("step {step} FAILED: {error:#}"));
+            }
+        }
+    }
+
+    /// Prints the table; fails unless every step was measured and every target is met.
+    pub(crate) fn close(&self, markdown: bool) -> Result<()> {
+        print!("{}", if markdown { self.markdown() } else { self.text() });
+        match (self.missed(), self.failures.len()) {
+            (0, 0) => Ok(()),
+            (missed, 0) => bail!("{missed} of {} targets are missed", self.rows.len()),
+            (missed, failed) => {
+                bail!("{failed} steps failed; {missed} of {} targets are missed", self.rows.len())
+            }
+        }
+    }
+
     /// How many targets are missed.
     pub(crate) fn missed(&self) -> usize {
         self.rows.iter().filter(|row| !row.is_met()).count()

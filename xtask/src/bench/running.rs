@@ -2,6 +2,7 @@
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::Path;
@@ -37,6 +38,15 @@ impl Running {
         self.child.stdout.take()
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(self.pid(), signal).with_context(|| format!("cannot signal `{}`", self.name))
+    }
+
     /// Fails if it has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait().with_context(|| format!("cannot ask for `{}`", self.name))? {
@@ -47,7 +57,7 @@ impl Running {
 
     /// Asks it to end and waits until it has; a failure is one.
     pub(crate) fn stop(mut self) -> Result<()> {
-        shell::output(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        self.signal(Signal::TERM)?;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Some(status) =

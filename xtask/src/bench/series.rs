@@ -9,6 +9,8 @@ pub(crate) enum Unit {
     Seconds,
     Millis,
     Bytes,
+    /// Of things, whole ones.
+    Count,
 }
 
 /// Samples of one figure, in one unit.
@@ -67,6 +69,7 @@ impl Series {
         match self.unit {
             Unit::Seconds => format!("{value:.2} s"),
             Unit::Millis => format!("{value:.2} ms"),
+            Unit::Count => format!("{value}"),
             Unit::Bytes if value >= 1e6 => format!("{:.2} MB", value / 1e6),
             Unit::Bytes => format!("{:.1} kB", value / 1e3),
         }
