@@ -93,7 +93,16 @@ fn version(program: &str, option: &str) -> String {
 }
 
 /// Looks again and again until there is something.
-pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(super) fn until<T>(what: &str, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_every(LOOK, what, look)
+}
+
+/// The same, where a look costs much.
+pub(super) fn until_every<T>(
+    pause: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = look()? {
@@ -102,7 +111,7 @@ pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) 
         if start.elapsed() > PATIENCE {
             bail!("within {PATIENCE:?} it did not happen that {what}");
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(pause);
     }
 }
 

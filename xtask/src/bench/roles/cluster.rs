@@ -1,6 +1,6 @@
 //! A hub and agents in one group, each a process of its own, enrolled with tokens as the README tells.
 
-use super::bed::until;
+use super::bed::{until, until_every};
 use crate::bench::running::Running;
 use crate::shell;
 use anyhow::{Context, Result, bail};
@@ -8,9 +8,13 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The group of every bench.
 pub(super) const GROUP: &str = "bench";
+
+/// How often a hub is asked: every time, a program starts.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A hub, running or not.
 pub(super) struct Hub {
@@ -70,7 +74,7 @@ impl Hub {
 
     /// Waits until so many members are connected and one is principal; its name and epoch.
     pub(super) fn until_settled(&self, members: usize) -> Result<(String, u64)> {
-        until("everybody is connected and one is principal", || {
+        until_every(LOOK, "everybody is connected and one is principal", || {
             Ok(self.show()?.and_then(|g| settled(&g, members)))
         })
     }

@@ -9,13 +9,17 @@
 mod bed;
 mod boot;
 mod cluster;
+mod judge;
 mod keepalived;
+mod link;
 mod many;
 mod namespace;
 mod plain;
 pub(crate) mod probe;
+mod rounds;
 mod safe;
 mod serve;
+mod slow_link;
 pub(crate) mod web;
 
 use super::built;
@@ -136,7 +140,9 @@ fn measure(step: Step, bed: &mut Bed) -> Result<Vec<Row>> {
     match step {
         Step::Serve => serve::run(bed),
         Step::Safe => safe::run(bed),
+        Step::Rounds => rounds::run(bed),
+        Step::SlowLink => slow_link::run(bed),
         Step::Many => many::run(bed),
-        Step::Rounds | Step::SlowLink | Step::Haproxy => anyhow::bail!("later"),
+        Step::Haproxy => anyhow::bail!("later"),
     }
 }
