@@ -9,9 +9,11 @@
 mod bed;
 mod boot;
 mod cluster;
+mod haproxy;
 mod judge;
 mod keepalived;
 mod link;
+mod load;
 mod many;
 mod namespace;
 mod plain;
@@ -143,6 +145,6 @@ fn measure(step: Step, bed: &mut Bed) -> Result<Vec<Row>> {
         Step::Rounds => rounds::run(bed),
         Step::SlowLink => slow_link::run(bed),
         Step::Many => many::run(bed),
-        Step::Haproxy => anyhow::bail!("later"),
+        Step::Haproxy => haproxy::run(bed),
     }
 }
