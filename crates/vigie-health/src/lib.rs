@@ -37,7 +37,9 @@ pub mod verdict;
 pub use checks::{Finding, check_once};
 pub use drain::{Drain, DrainError, Drained};
 pub use hysteresis::Hysteresis;
-pub use outside::{CommandEnd, CommandReport, CommandRun, LeaseEnd, Outside, Role, RoleSeen, Roles, RunCommand};
+pub use outside::{
+    CommandEnd, CommandReport, CommandRun, LeaseEnd, Outside, Role, RoleSeen, Roles, RunCommand,
+};
 pub use service::{Config, HealthService, StartError, Status};
 pub use spec::{BadSpec, CheckSpec, Target};
 pub use verdict::{State, Verdict};

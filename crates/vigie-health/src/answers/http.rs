@@ -146,7 +146,12 @@ mod tests {
         let seen = Seen {
             state: State::Down,
             why: Some("db: \"refused\"".into()),
-            role: Some(RoleSeen { group: "web".into(), role: Some(Role::Principal), epoch: Some(7), lease: None }),
+            role: Some(RoleSeen {
+                group: "web".into(),
+                role: Some(Role::Principal),
+                epoch: Some(7),
+                lease: None,
+            }),
             ..Seen::default()
         };
         let expected = "{\"ok\":false,\"why\":\"db: \\\"refused\\\"\",\"health\":\"down\",\"role\":\"principal\",\

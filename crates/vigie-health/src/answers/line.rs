@@ -70,7 +70,12 @@ mod tests {
         Seen {
             state,
             why: (state == State::Down).then(|| "db: cannot connect".to_owned()),
-            role: role.map(|role| RoleSeen { group: "web".into(), role, epoch: role.map(|_| 7), lease: None }),
+            role: role.map(|role| RoleSeen {
+                group: "web".into(),
+                role,
+                epoch: role.map(|_| 7),
+                lease: None,
+            }),
             drained: drained.then(|| Drained { reason: Some("kernel".into()), since_unix_ns: 0 }),
             ..Seen::default()
         }

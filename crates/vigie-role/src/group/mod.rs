@@ -249,8 +249,10 @@ impl<M: Clone + Ord + Debug> Group<M> {
     pub fn resume(&mut self, now: Duration) -> Vec<Action<M>> {
         self.paused = false;
         let barred = self.line.iter().filter(|(_, member)| member.nofailover && member.connected);
-        let cleared = |(to, member): (&M, &Member)| {
-            Action::Send { to: to.clone(), conn: member.conn, message: ToMember::Cleared }
+        let cleared = |(to, member): (&M, &Member)| Action::Send {
+            to: to.clone(),
+            conn: member.conn,
+            message: ToMember::Cleared,
         };
         let mut out: Vec<_> = barred.map(cleared).collect();
         out.extend(self.tick(now));

@@ -42,9 +42,7 @@ fn beyond_the_lease_the_holder_stops_and_epochs_go_on() {
         .epoch;
     }
     group.judge();
-    eventually("alpha is told again", || {
-        (alpha.status()?["roles"][0]["role"] != "unknown").then_some(())
-    });
+    eventually("alpha is told again", || (alpha.status()?["roles"][0]["role"] != "unknown").then_some(()));
 }
 
 #[test]

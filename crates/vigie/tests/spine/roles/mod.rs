@@ -77,7 +77,9 @@ impl Group {
             usual.flat_map(|(option, value)| [option.as_ref(), OsStr::new(value)]).collect();
         args.extend(more);
         self.world.launch(agent, &args);
-        eventually("a member is in the line", || self.member(agent.name)?["connected"].as_bool()?.then_some(()));
+        eventually("a member is in the line", || {
+            self.member(agent.name)?["connected"].as_bool()?.then_some(())
+        });
     }
 
     /// What the hooks of a machine do. Whoever begins shows its epoch at the fence first, as it should.

@@ -60,5 +60,8 @@ fn what_is_set_must_be_possible() {
     assert_eq!(code(&["db", "--mode", "fastest"]), 2);
     assert_eq!(code(&["db", "--mode", "fast", "--ttl", "500ms", "--preempt", "on"]), 0);
     let show = group.show();
-    assert_eq!((&show["mode"], &show["ttl_ms"], &show["preempt"]), (&"fast".into(), &500.into(), &true.into()));
+    assert_eq!(
+        (&show["mode"], &show["ttl_ms"], &show["preempt"]),
+        (&"fast".into(), &500.into(), &true.into())
+    );
 }

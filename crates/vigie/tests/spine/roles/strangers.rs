@@ -11,7 +11,12 @@ fn two_machines_under_one_name_are_one_member() {
     let mut twin = group.world.agent("twin");
     sh(
         twin.root.parent().unwrap(),
-        &format!("cp -a {} {} && rm {}/*.sock", alpha.state.display(), twin.state.display(), twin.state.display()),
+        &format!(
+            "cp -a {} {} && rm {}/*.sock",
+            alpha.state.display(),
+            twin.state.display(),
+            twin.state.display()
+        ),
     );
     let [begin, end] = group.hooks("twin");
     let args = ["--role", "db:9", "--on-principal", &begin, "--on-secondaire", &end];
@@ -37,7 +42,10 @@ fn an_epoch_that_this_hub_never_gave_is_refused_and_said() {
     sh(group.path("").as_path(), &format!("cp -a {} {}", data.display(), copy.display()));
     group.world.start_hub();
     eventually("both are back", || {
-        ["alpha", "beta"].iter().all(|n| group.member(n).is_some_and(|m| m["connected"] == true)).then_some(())
+        ["alpha", "beta"]
+            .iter()
+            .all(|n| group.member(n).is_some_and(|m| m["connected"] == true))
+            .then_some(())
     });
     group.world.ok(["role", "step-down", "db"]);
     group.until_begins("beta", 2);
