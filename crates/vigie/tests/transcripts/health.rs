@@ -231,5 +231,5 @@ fn wrong_usage_is_refused_before_anything_starts() {
     }
     let nobody = home.run(&["drain", "--state", "nowhere"]);
     assert_eq!(nobody.code, 4, "{nobody:?}");
-    assert!(nobody.err.contains("hint: is `vigie health serve` running here"), "{nobody:?}");
+    assert!(nobody.err.contains("or `vigie health serve`, run here"), "{nobody:?}");
 }
