@@ -7,7 +7,8 @@
 //! [`limits`] every bound, with its reason ·
 //! [`command`] what to run, and how ·
 //! [`outcome`] how it ended ·
-//! [`capture`] what is kept of its output.
+//! [`capture`] what is kept of its output ·
+//! [`readers`] output as data.
 //! Within: `process` a group and its leader · `pipes` the output as it comes · `supervise` from start to end.
 //!
 //! ```
@@ -33,6 +34,7 @@ pub mod limits;
 pub mod outcome;
 mod pipes;
 mod process;
+pub mod readers;
 mod supervise;
 
 pub use capture::{Captured, Keep};

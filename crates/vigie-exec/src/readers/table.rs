@@ -1,0 +1,312 @@
+//! Columns under a header, told by the display columns that are blank in every line.
+//!
+//! Words and their number say nothing (a cell may be empty, or hold spaces); a column of blanks through all lines
+//! does. Where two columns touch in some line, only their words are left, and then the confidence says so.
+//!
+//! In reading order: [`read`] tables out of a text · [`Grid`] lines by display column · [`columns`] where they are ·
+//! [`cells`] what is in them.
+
+use super::{Format, Reading, Row, values};
+use std::ops::Range;
+use unicode_width::UnicodeWidthChar;
+
+/// Columns told by blanks alone.
+const BY_BLANKS: f64 = 0.95;
+/// A header of several words, which might be two headers.
+const DOUBTFUL_HEADER: f64 = 0.85;
+/// Touching columns, told by words.
+const BY_WORDS: f64 = 0.82;
+/// Touching columns whose words do not fit.
+const TORN: f64 = 0.5;
+
+/// One or more tables. With more than one, every row begins with the field `table`: its title or number.
+pub(super) fn read(text: &str) -> Option<Reading> {
+    let text = without_frame(text);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let tables = split(&lines);
+    let mut rows = Vec::new();
+    let mut confidence: f64 = 1.0;
+    for (index, table) in tables.iter().enumerate() {
+        let (sure, mut found) = read_one(table.header, &table.rows)?;
+        confidence = confidence.min(sure);
+        if tables.len() > 1 {
+            let title = table.title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
+            found.iter_mut().for_each(|row| row.0.insert(0, ("table".to_owned(), title.clone().into())));
+        }
+        rows.append(&mut found);
+    }
+    let skipped = tables.first()?.skipped;
+    let reading = Reading::of_rows(Format::Table, confidence, rows);
+    Some(if skipped == 0 {
+        reading
+    } else {
+        reading.warn(format!("{skipped} lines above the header are left out"))
+    })
+}
+
+struct Table<'a> {
+    title: Option<&'a str>,
+    skipped: usize,
+    header: &'a str,
+    rows: Vec<&'a str>,
+}
+
+/// Where each table begins: behind a blank line, or at a line that begins with the same word as the header before.
+fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
+    let mut tables: Vec<Table<'a>> = Vec::new();
+    let mut above: Vec<&'a str> = Vec::new();
+    let mut open = false;
+    for (at, line) in lines.iter().copied().enumerate() {
+        if line.is_empty() {
+            open = false;
+            continue;
+        }
+        if is_ruler(line) {
+            // What stands over a ruler is the header, whatever was believed before.
+            if let Some(table) = tables.last_mut().filter(|table| open && !table.rows.is_empty()) {
+                let header = table.rows.pop().unwrap_or(table.header);
+                table.skipped += 1 + table.rows.len();
+                table.rows.clear();
+                table.header = header;
+            }
+            continue;
+        }
+        let again = tables.last().filter(|_| open).is_some_and(|table| {
+            line != table.header && line.split_whitespace().next() == table.header.split_whitespace().next()
+        });
+        if !open || (again && is_header(line)) {
+            let next = lines.get(at + 1).copied().unwrap_or_default();
+            // A title has one blank between its words, and a header behind it.
+            if !open && !line.trim().contains("  ") && is_header(next) && next.contains("  ") {
+                above.push(line);
+                continue;
+            }
+            let title =
+                if again { tables.last_mut().and_then(|table| table.rows.pop()) } else { above.pop() };
+            let skipped = above.len();
+            above.clear();
+            tables.push(Table { title, skipped, header: line, rows: Vec::new() });
+            open = true;
+        } else if let Some(table) = tables.last_mut().filter(|table| line != table.header) {
+            table.rows.push(line);
+        }
+    }
+    tables
+}
+
+/// Lines of dashes, as under headers.
+fn is_ruler(line: &str) -> bool {
+    line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '=' | '+' | '|' | ' ' | '─' | '━' | '═' | '┼'))
+}
+
+/// Names, at least two, none of them a number, a date or a time.
+fn is_header(line: &str) -> bool {
+    let mut words = line.split_whitespace().peekable();
+    let plain =
+        |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && !word.contains(char::is_alphabetic);
+    words.peek().is_some() && line.split_whitespace().nth(1).is_some() && !words.any(plain)
+}
+
+/// A text whose tables are drawn with lines, without them.
+fn without_frame(text: &str) -> String {
+    let framed = |line: &str| line.starts_with(['|', '│', '┃', '║']) && line.ends_with(['|', '│', '┃', '║']);
+    let border = |line: &str| line.starts_with(['+', '┌', '├', '└', '╔', '╠', '╚', '╭', '╰', '┏', '┡', '┗']);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() || !lines.iter().all(|line| framed(line) || border(line)) {
+        return text.to_owned();
+    }
+    let inner = lines.iter().filter(|line| !border(line));
+    let unframed = |line: &&&str| line.replace(['|', '│', '┃', '║'], "  ");
+    inner.map(|line| unframed(&line)).collect::<Vec<_>>().join("\n")
+}
+
+fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
+    if lines.is_empty() || !is_header(header) {
+        return None;
+    }
+    let grid = Grid::new(header, lines);
+    let mut sure = BY_BLANKS;
+    let mut fields: Vec<(String, Vec<String>)> = Vec::new();
+    let columns = columns(&grid, &mut sure);
+    for (at, column) in columns.iter().enumerate() {
+        fields.extend(cells(&grid, column, at + 1 == columns.len(), &mut sure));
+    }
+    if fields.len() < 2 {
+        return None;
+    }
+    for at in 0..fields.len() {
+        // Two columns of one name would hide each other.
+        let same = fields[..at].iter().filter(|(name, _)| *name == fields[at].0).count();
+        if same > 0 {
+            fields[at].0 = format!("{} {}", fields[at].0, same + 1);
+        }
+    }
+    if agrees_with_words(&grid, &fields) {
+        sure = sure.max(0.98);
+    }
+    Some((sure, rows(fields, lines.len())))
+}
+
+fn rows(fields: Vec<(String, Vec<String>)>, count: usize) -> Vec<Row> {
+    let (names, mut cells): (Vec<String>, Vec<Vec<String>>) = fields.into_iter().unzip();
+    let mut kept = Vec::new();
+    for row in 0..count {
+        let filled: Vec<usize> = (0..names.len()).filter(|column| !cells[*column][row].is_empty()).collect();
+        // A line with nothing but a last cell goes on with the one above it.
+        match (kept.last(), filled.as_slice()) {
+            (Some(above), [only]) if *only + 1 == names.len() && names.len() > 1 => {
+                let more = std::mem::take(&mut cells[*only][row]);
+                let above: &mut String = &mut cells[*only][*above];
+                above.push('\n');
+                above.push_str(&more);
+            }
+            (_, []) => {}
+            _ => kept.push(row),
+        }
+    }
+    let typed: Vec<Vec<serde_json::Value>> =
+        cells.iter().map(|column| values::column(kept.iter().map(|row| column[*row].as_str()))).collect();
+    let row = |at: usize| {
+        Row(names.iter().zip(&typed).map(|(name, column)| (name.clone(), column[at].clone())).collect())
+    };
+    (0..kept.len()).map(row).collect()
+}
+
+/// Whether splitting at every blank gives the same cells.
+fn agrees_with_words(grid: &Grid, fields: &[(String, Vec<String>)]) -> bool {
+    grid.lines.iter().enumerate().all(|(row, line)| {
+        let text: String = line.iter().filter(|c| **c != FILLER).collect();
+        text.split_whitespace().eq(fields.iter().map(|(_, cells)| cells[row].as_str()))
+    })
+}
+
+/// Stands behind a character that is two columns wide.
+const FILLER: char = '\0';
+
+/// The lines of a table, one element a display column.
+struct Grid {
+    header: Vec<char>,
+    lines: Vec<Vec<char>>,
+    width: usize,
+}
+
+impl Grid {
+    fn new(header: &str, lines: &[&str]) -> Self {
+        let header = laid_out(header);
+        let lines: Vec<Vec<char>> = lines.iter().map(|line| laid_out(line)).collect();
+        let width = lines.iter().map(Vec::len).max().unwrap_or_default().max(header.len());
+        Grid { header, lines, width }
+    }
+
+    fn is_blank(&self, column: usize) -> bool {
+        let blank = |line: &Vec<char>| line.get(column).is_none_or(|c| *c == ' ');
+        blank(&self.header) && self.lines.iter().all(blank)
+    }
+}
+
+fn laid_out(line: &str) -> Vec<char> {
+    let mut columns = Vec::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '\t' => columns.resize((columns.len() / 8 + 1) * 8, ' '),
+            _ => {
+                columns.push(c);
+                columns.resize(columns.len() + c.width().unwrap_or(1).saturating_sub(1), FILLER);
+            }
+        }
+    }
+    columns
+}
+
+fn slice(line: &[char], columns: &Range<usize>) -> String {
+    let end = columns.end.min(line.len());
+    let part = line.get(columns.start..end).unwrap_or_default();
+    part.iter().filter(|c| **c != FILLER).collect::<String>().trim().to_owned()
+}
+
+/// Runs of display columns that some line uses, joined where they are no columns of their own.
+fn columns(grid: &Grid, sure: &mut f64) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for column in (0..grid.width).filter(|column| !grid.is_blank(*column)) {
+        match runs.last_mut().filter(|run| run.end == column) {
+            Some(run) => run.end += 1,
+            None => runs.push(column..column + 1),
+        }
+    }
+    // What has no header belongs to the column on its left: a blank through all its cells by chance.
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for run in runs {
+        match joined.last_mut().filter(|_| slice(&grid.header, &run).is_empty()) {
+            Some(left) => left.end = run.end,
+            None => joined.push(run),
+        }
+    }
+    // One blank between two words of the header, with nothing at all below one of them: one name of two words.
+    let empty = |run: &Range<usize>| grid.lines.iter().all(|line| slice(line, run).is_empty());
+    let near = |left: &Range<usize>, right: &Range<usize>| {
+        right.start == left.end + 1 && !slice(&grid.header, left).is_empty()
+    };
+    // `Mounted on`, `Used by`: a small word behind a capital goes on with its name.
+    let goes_on = |left: &Range<usize>, right: &Range<usize>| {
+        slice(&grid.header, left).starts_with(char::is_uppercase)
+            && slice(&grid.header, right).starts_with(char::is_lowercase)
+    };
+    let mut at = 0;
+    while at + 1 < joined.len() {
+        let (left, right) = (joined[at].clone(), joined[at + 1].clone());
+        let next = joined.get(at + 2).filter(|next| near(&right, next));
+        // A name right above its cells reaches to the left; so the right neighbour is asked first.
+        if near(&left, &right)
+            && (goes_on(&left, &right) || empty(&left) || (empty(&right) && next.is_none()))
+        {
+            *sure = sure.min(if empty(&left) && at > 0 { DOUBTFUL_HEADER } else { BY_BLANKS });
+            joined[at].end = right.end;
+            joined.remove(at + 1);
+        } else {
+            at += 1;
+        }
+    }
+    joined
+}
+
+/// The name and cells of a column; of several columns, if they touch in some line.
+fn cells(grid: &Grid, column: &Range<usize>, is_last: bool, sure: &mut f64) -> Vec<(String, Vec<String>)> {
+    let name = slice(&grid.header, column);
+    let cells: Vec<String> = grid.lines.iter().map(|line| slice(line, column)).collect();
+    let names: Vec<&str> = name.split_whitespace().collect();
+    if names.len() < 2 {
+        // Row labels, as those of `free`, have no header.
+        let name = if name.is_empty() { "label".to_owned() } else { name };
+        return vec![(name, cells)];
+    }
+    let counts = || cells.iter().filter(|cell| !cell.is_empty()).map(|cell| cell.split_whitespace().count());
+    let fit = counts().all(|count| count == names.len() || (is_last && count > names.len()));
+    let far = name.contains("  ");
+    let shouted = names.iter().all(|name| !name.contains(char::is_lowercase));
+    if fit && (far || shouted) {
+        *sure = sure.min(BY_WORDS);
+        return by_words(&names, &cells);
+    }
+    if far {
+        *sure = sure.min(TORN);
+    } else if counts().any(|count| count > 1) {
+        *sure = sure.min(DOUBTFUL_HEADER);
+    }
+    vec![(name, cells)]
+}
+
+/// One word a column; the last one takes the rest.
+fn by_words(names: &[&str], cells: &[String]) -> Vec<(String, Vec<String>)> {
+    let mut columns: Vec<(String, Vec<String>)> =
+        names.iter().map(|name| ((*name).to_owned(), Vec::new())).collect();
+    let last = names.len() - 1;
+    for cell in cells {
+        let mut rest = cell.as_str();
+        for (at, (_, column)) in columns.iter_mut().enumerate() {
+            let end = if at == last { rest.len() } else { rest.find(' ').unwrap_or(rest.len()) };
+            column.push(rest[..end].to_owned());
+            rest = rest[end..].trim_start();
+        }
+    }
+    columns
+}
