@@ -19,6 +19,16 @@ pub enum Leftovers {
     Kill,
 }
 
+/// Where a command's outputs go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Outputs {
+    /// Here: bounded, and given back with its end.
+    #[default]
+    Captured,
+    /// Straight to where this process's own outputs go, untouched and unseen.
+    Inherited,
+}
+
 /// A command: what to run, and how. It can be run any number of times.
 ///
 /// It runs without a terminal, with nothing on its standard input, in a process group of its own, so that a signal
@@ -33,6 +43,7 @@ pub struct Command {
     pub(crate) grace: Duration,
     pub(crate) keep: Keep,
     pub(crate) leftovers: Leftovers,
+    pub(crate) outputs: Outputs,
 }
 
 impl Command {
@@ -47,6 +58,7 @@ impl Command {
             grace: GRACE,
             keep: Keep::default(),
             leftovers: Leftovers::default(),
+            outputs: Outputs::default(),
         }
     }
 
@@ -109,6 +121,18 @@ impl Command {
     pub fn leftovers(mut self, leftovers: Leftovers) -> Self {
         self.leftovers = leftovers;
         self
+    }
+
+    /// Where its outputs go. Nothing is kept of inherited ones.
+    #[must_use]
+    pub fn outputs(mut self, outputs: Outputs) -> Self {
+        self.outputs = outputs;
+        self
+    }
+
+    /// What will be run: the program, then its arguments.
+    pub fn argv(&self) -> impl Iterator<Item = &OsStr> {
+        std::iter::once(self.program.as_os_str()).chain(self.args.iter().map(OsString::as_os_str))
     }
 
     /// Runs it to its end. Dropping the future kills the process group at once: there is nobody left to wait for a

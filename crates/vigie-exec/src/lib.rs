@@ -8,6 +8,7 @@
 //! [`command`] what to run, and how ·
 //! [`outcome`] how it ended ·
 //! [`capture`] what is kept of its output ·
+//! [`native`] tools that print JSON when asked to ·
 //! [`readers`] output as data.
 //! Within: `process` a group and its leader · `pipes` the output as it comes · `supervise` from start to end.
 //!
@@ -31,6 +32,7 @@
 pub mod capture;
 pub mod command;
 pub mod limits;
+pub mod native;
 pub mod outcome;
 mod pipes;
 mod process;
@@ -38,5 +40,5 @@ pub mod readers;
 mod supervise;
 
 pub use capture::{Captured, Keep};
-pub use command::{Command, Leftovers};
+pub use command::{Command, Leftovers, Outputs};
 pub use outcome::{Ending, Outcome, StartError, Usage};

@@ -18,14 +18,15 @@ pub(crate) struct Pipes {
 
 #[derive(Debug)]
 struct Pipe {
-    /// None once nobody holds the writing end any more.
+    /// None once nobody holds the writing end any more, or when there is no pipe.
     from: Option<Receiver>,
     piece: Vec<u8>,
     into: Capture,
 }
 
 impl Pipes {
-    pub(crate) fn new(out: OwnedFd, err: OwnedFd, keep: Keep) -> io::Result<Self> {
+    /// An output without a descriptor is not read.
+    pub(crate) fn new(out: Option<OwnedFd>, err: Option<OwnedFd>, keep: Keep) -> io::Result<Self> {
         Ok(Pipes { out: Pipe::new(out, keep)?, err: Pipe::new(err, keep)? })
     }
 
@@ -60,9 +61,9 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn new(from: OwnedFd, keep: Keep) -> io::Result<Self> {
-        let from = Receiver::from_owned_fd(from)?;
-        Ok(Pipe { from: Some(from), piece: vec![0; PIECE_BYTES], into: Capture::new(keep) })
+    fn new(from: Option<OwnedFd>, keep: Keep) -> io::Result<Self> {
+        let from = from.map(Receiver::from_owned_fd).transpose()?;
+        Ok(Pipe { from, piece: vec![0; PIECE_BYTES], into: Capture::new(keep) })
     }
 
     /// Reads one piece. Nothing is lost when this is dropped before it is ready.

@@ -3,7 +3,7 @@
 //! The leader is waited for with a pidfd and reaped last: while it is not, its number, which is that of the
 //! group, belongs to nobody else, so that no signal can reach a stranger.
 
-use crate::command::Command;
+use crate::command::{Command, Outputs};
 use crate::outcome::{StartError, Usage};
 use crate::pipes::Pipes;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
@@ -27,7 +27,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the command with pipes on its outputs.
+    /// Starts the command, with pipes on its outputs if they are to be captured.
     pub(crate) fn start(command: &Command) -> Result<(Process, Pipes), StartError> {
         let failed = |source| StartError::Io { program: command.program.clone(), source };
         let mut child = std_command(command).spawn().map_err(|e| start_error(command, e))?;
@@ -35,10 +35,8 @@ impl Process {
         let mut process = Process { pid, exit: None, reaped: false };
         let exit = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
         process.exit = Some(readable(exit).map_err(failed)?);
-        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failed(io::ErrorKind::BrokenPipe.into()));
-        };
-        let pipes = Pipes::new(out.into(), err.into(), command.keep).map_err(failed)?;
+        let (out, err) = (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
+        let pipes = Pipes::new(out, err, command.keep).map_err(failed)?;
         Ok((process, pipes))
     }
 
@@ -112,7 +110,11 @@ fn std_command(command: &Command) -> std::process::Command {
     if let Some(dir) = &command.dir {
         std.current_dir(dir);
     }
-    std.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let output = || match command.outputs {
+        Outputs::Captured => Stdio::piped(),
+        Outputs::Inherited => Stdio::inherit(),
+    };
+    std.stdin(Stdio::null()).stdout(output()).stderr(output()).process_group(0);
     std
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Outcome {
     Partial,
     /// An epoch was refused because it is old.
     Stale,
+    /// A command ended with this exit code, and so does whoever ran it.
+    Command(u8),
 }
 
 impl Outcome {
@@ -27,6 +29,7 @@ impl Outcome {
             Outcome::Partial => 3,
             // `EX_TEMPFAIL` of sysexits.h, which no other end of a command has.
             Outcome::Stale => 75,
+            Outcome::Command(code) => code,
         }
     }
 
@@ -47,6 +50,8 @@ pub(crate) enum Kind {
     Failed,
     /// It did not work, and the hub has a word for why.
     Refused(ErrorKind),
+    /// A command could not be run, which must not look like an exit code of its own.
+    NotRun,
     /// The reader of the output has gone, as `head` does: no failure worth a word.
     ReaderGone,
 }
@@ -109,6 +114,13 @@ impl Failure {
         self
     }
 
+    /// The same failure as that of a command that could not be run.
+    #[must_use]
+    pub(crate) fn not_run(mut self) -> Self {
+        self.kind = Kind::NotRun;
+        self
+    }
+
     /// The same failure as wrong usage: the user can only ask differently.
     #[must_use]
     pub(crate) fn into_usage(mut self) -> Self {
@@ -123,6 +135,8 @@ impl Failure {
             Kind::Usage => 2,
             Kind::Inconclusive => 3,
             Kind::Failed | Kind::Refused(_) => 4,
+            // As `timeout(1)` and `env(1)` end when they themselves fail.
+            Kind::NotRun => 125,
         }
     }
 
@@ -132,6 +146,7 @@ impl Failure {
             Kind::Usage => "usage".into(),
             Kind::Inconclusive => "inconclusive".into(),
             Kind::Failed | Kind::ReaderGone => "failed".into(),
+            Kind::NotRun => "not-run".into(),
             Kind::Refused(kind) => serde_json::json!(kind),
         };
         serde_json::json!({"kind": kind, "message": self.message, "hint": self.hint})

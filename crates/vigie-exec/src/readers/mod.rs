@@ -1,7 +1,7 @@
 //! What a command printed, as data: fields and rows with a confidence, and never a guess that is not said to be one.
 //!
 //! In reading order: this file what is asked and answered · `json` · `pairs` `key=value` and `Key: value` · `separated`
-//! CSV and TSV · `table` columns under a header · `values` when text is a number.
+//! CSV and TSV · `known` layouts of well-known tools · `table` columns under a header · `values` when text is a number.
 //!
 //! Content decides, not the name of the command: whoever prints JSON is read as JSON. A reader says how sure it is;
 //! below [`TRUSTED`] nobody's reading is given out, and the text stays text.
@@ -15,6 +15,7 @@
 //! ```
 
 mod json;
+mod known;
 mod pairs;
 mod separated;
 mod table;
@@ -41,6 +42,8 @@ pub enum Format {
     Separated,
     /// In columns, under a header.
     Table,
+    /// As a well-known tool prints it: its name.
+    Known(&'static str),
     /// Lines, each for itself.
     Lines,
     /// Text that nothing more is said of.
@@ -58,6 +61,7 @@ impl Format {
             Format::Blocks => "blocks",
             Format::Separated => "csv",
             Format::Table => "table",
+            Format::Known(name) => name,
             Format::Lines => "lines",
             Format::Raw => "raw",
         }
@@ -156,10 +160,12 @@ pub fn read(text: &str, ask: Ask) -> Reading {
     let attempts: &[fn(&str) -> Option<Reading>] = match ask {
         Ask::Raw => return Reading::new(Format::Raw, 1.0),
         Ask::Lines => return lines(text),
-        Ask::Auto => &[json::read, pairs::read_equals, pairs::read_blocks, separated::read, table::read],
+        Ask::Auto => {
+            &[json::read, known::read, pairs::read_equals, pairs::read_blocks, separated::read, table::read]
+        }
         Ask::Json => &[json::read],
         Ask::KeyValue => &[pairs::read_equals, pairs::read_blocks],
-        Ask::Table => &[separated::read, table::read],
+        Ask::Table => &[known::read, separated::read, table::read],
     };
     if text.trim().is_empty() {
         return Reading::new(Format::Raw, 1.0).warn("there is nothing to read");
@@ -176,7 +182,7 @@ pub fn read(text: &str, ask: Ask) -> Reading {
     }
     let why = match doubtful {
         Some(best) => {
-            let sure = (best.confidence * 100.0).floor();
+            let sure = (best.confidence * 100.0).floor().max(0.0);
             format!("it looks like {}, with a confidence of {sure} % only", best.format.as_str())
         }
         None if ask == Ask::Auto => return lines(text),

@@ -11,10 +11,15 @@ const OTHER_LINES_MAX: f64 = 0.1;
 pub(super) fn read_equals(text: &str) -> Option<Reading> {
     let split = |line: &str| {
         let (key, value) = line.split_once('=')?;
+        // `sysctl` sets blanks around it.
+        let (key, value) = match (key.strip_suffix(' '), value.strip_prefix(' ')) {
+            (Some(key), Some(value)) => (key, value),
+            _ => (key, value),
+        };
         is_identifier(key).then(|| (key.to_owned(), value.to_owned()))
     };
     let (mut records, others, lines) = collect(text, split, |_| false);
-    if lines == 0 || records.is_empty() {
+    if lines == 0 || records.is_empty() || (lines == 1 && several_pairs(text)) {
         return None;
     }
     let confidence = confidence(others, lines)?;
@@ -82,7 +87,7 @@ fn collect(
 /// None when it is no text of pairs at all.
 fn confidence(others: usize, lines: usize) -> Option<f64> {
     let share = others as f64 / lines as f64;
-    (share <= 5.0 * OTHER_LINES_MAX).then_some(1.0 - 2.0 * share)
+    (share <= OTHER_LINES_MAX).then_some(1.0 - 2.0 * share)
 }
 
 fn reading(format: Format, confidence: f64, records: Vec<Record>, others: usize) -> Reading {
@@ -125,7 +130,13 @@ fn unquote_all(records: &mut [Record]) {
     }
 }
 
+/// `a=1 b=2` in one line is no single pair.
+fn several_pairs(text: &str) -> bool {
+    let pair = |word: &str| word.split_once('=').is_some_and(|(key, _)| is_identifier(key));
+    text.split_whitespace().filter(|word| pair(word)).nth(1).is_some()
+}
+
 fn is_identifier(key: &str) -> bool {
     key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':'))
 }

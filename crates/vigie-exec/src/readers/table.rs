@@ -61,6 +61,9 @@ fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
             open = false;
             continue;
         }
+        if is_group_header(line) {
+            continue;
+        }
         if is_ruler(line) {
             // What stands over a ruler is the header, whatever was believed before.
             if let Some(table) = tables.last_mut().filter(|table| open && !table.rows.is_empty()) {
@@ -99,12 +102,26 @@ fn is_ruler(line: &str) -> bool {
     line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '=' | '+' | '|' | ' ' | '─' | '━' | '═' | '┼'))
 }
 
-/// Names, at least two, none of them a number, a date or a time.
+/// What `vmstat` sets over several headers: `procs ---memory--- --io--`.
+fn is_group_header(line: &str) -> bool {
+    let grouped = |word: &&str| {
+        word.starts_with("--")
+            || word.ends_with("--")
+            || (word.len() > 2 && word.starts_with('-') && word.ends_with('-'))
+    };
+    let words = line.split_whitespace().count();
+    words > 2
+        && line.contains("---")
+        && line.split_whitespace().filter(grouped).count() + 1 >= words
+        && !is_ruler(line)
+}
+
+/// Names, at least two, none of them a number, a date, a time or a `key:`.
 fn is_header(line: &str) -> bool {
-    let mut words = line.split_whitespace().peekable();
-    let plain =
+    let digits =
         |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && !word.contains(char::is_alphabetic);
-    words.peek().is_some() && line.split_whitespace().nth(1).is_some() && !words.any(plain)
+    line.split_whitespace().nth(1).is_some()
+        && !line.split_whitespace().any(|word| word.ends_with(':') || digits(word))
 }
 
 /// A text whose tables are drawn with lines, without them.
@@ -130,6 +147,15 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
     let columns = columns(&grid, &mut sure);
     for (at, column) in columns.iter().enumerate() {
         fields.extend(cells(&grid, column, at + 1 == columns.len(), &mut sure));
+    }
+    if sure == TORN {
+        // A value wider than its column moves all that is behind it. As many words as names in every line are no chance.
+        let names: Vec<&str> = header.split_whitespace().collect();
+        if lines.iter().all(|line| line.split_whitespace().count() == names.len()) {
+            let lines: Vec<String> = lines.iter().map(|line| line.trim().to_owned()).collect();
+            fields = by_words(&names, &lines);
+            sure = BY_WORDS;
+        }
     }
     if fields.len() < 2 {
         return None;

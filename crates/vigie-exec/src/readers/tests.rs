@@ -184,3 +184,19 @@ fn nothing_panics_and_no_character_is_lost() {
         }
     }
 }
+
+#[test]
+fn headers_over_headers_and_pairs_in_one_line() {
+    let reading = auto(
+        "procs -----------memory---------- ---swap-- -----io----\n\
+         \x20r  b   swpd   free   buff  cache   si   so    bi    bo\n\
+         \x205  0      0 6601212 157772 17647068    0    0  1929  5212\n",
+    );
+    assert_eq!(reading.rows[0].get("free"), Some(&json!(6_601_212)), "{reading:?}");
+    assert_eq!(auto("a=1 b=2\n").format, Format::Lines);
+    assert_eq!(
+        auto("kernel.ostype = Linux\nvm.swappiness = 60\n").rows[0].get("vm.swappiness"),
+        Some(&json!(60))
+    );
+    assert_eq!(auto("  File: /\n  Size: 4096   Blocks: 8\nDevice: fe00h   Inode: 2\n").format, Format::Lines);
+}

@@ -11,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod restore;
 pub(crate) mod role;
+pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod up;
 pub(crate) mod verify;
