@@ -20,6 +20,7 @@ pub(super) fn read(text: &str) -> Option<Reading> {
     }
     let columns: Vec<Vec<serde_json::Value>> =
         (0..names.len()).map(|at| values::column(rows.iter().map(|row| &row[at]))).collect();
+    let stands_out = values::header_stands_out(names.iter().zip(columns.iter().map(Vec::as_slice)));
     let row = |index: usize| {
         let fields = names.iter().zip(&columns);
         Row(fields.map(|(name, column)| (name.to_owned(), column[index].clone())).collect())
@@ -27,6 +28,7 @@ pub(super) fn read(text: &str) -> Option<Reading> {
     let rows: Vec<Row> = (0..rows.len()).map(row).collect();
     // Prose has commas too; three lines of equal length in a row do not come by chance.
     let confidence = match (separator, rows.len()) {
+        _ if !stands_out => 0.6,
         (b'\t', _) => 0.95,
         (_, 1) => 0.75,
         (_, 2) => 0.85,

@@ -16,6 +16,8 @@ const BY_BLANKS: f64 = 0.95;
 const DOUBTFUL_HEADER: f64 = 0.85;
 /// Touching columns, told by words.
 const BY_WORDS: f64 = 0.82;
+/// A header that might be a row like all others.
+const NO_HEADER: f64 = 0.6;
 /// Touching columns whose words do not fit.
 const TORN: f64 = 0.5;
 
@@ -58,7 +60,8 @@ fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
     let mut open = false;
     for (at, line) in lines.iter().copied().enumerate() {
         if line.is_empty() {
-            open = false;
+            // A blank line right below a header belongs to it.
+            open &= tables.last().is_some_and(|table| table.rows.is_empty());
             continue;
         }
         if is_group_header(line) {
@@ -79,8 +82,10 @@ fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
         });
         if !open || (again && is_header(line)) {
             let next = lines.get(at + 1).copied().unwrap_or_default();
-            // A title has one blank between its words, and a header behind it.
-            if !open && !line.trim().contains("  ") && is_header(next) && next.contains("  ") {
+            // A title has one blank between its words, is not in capitals, and has a header with rows behind it.
+            let titled = !line.trim().contains("  ") && line.contains(char::is_lowercase);
+            let rows = lines.get(at + 2).is_some_and(|row| !row.is_empty());
+            if !open && titled && rows && is_header(next) && next.contains("  ") {
                 above.push(line);
                 continue;
             }
@@ -170,7 +175,16 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
     if agrees_with_words(&grid, &fields) {
         sure = sure.max(0.98);
     }
-    Some((sure, rows(fields, lines.len())))
+    let rows = rows(fields, lines.len());
+    let column = |at: usize| rows.iter().map(|row: &Row| row.0[at].1.clone()).collect::<Vec<_>>();
+    let columns: Vec<_> =
+        rows.first()?.0.iter().enumerate().map(|(at, (name, _))| (name.as_str(), column(at))).collect();
+    let capitals = columns.iter().filter(|(name, _)| name.starts_with(char::is_uppercase)).count();
+    let stands_out = values::header_stands_out(columns.iter().map(|(name, cells)| (*name, cells.as_slice())));
+    if !stands_out && capitals < columns.len() {
+        sure = sure.min(NO_HEADER);
+    }
+    Some((sure, rows))
 }
 
 fn rows(fields: Vec<(String, Vec<String>)>, count: usize) -> Vec<Row> {

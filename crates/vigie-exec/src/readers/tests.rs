@@ -200,3 +200,15 @@ fn headers_over_headers_and_pairs_in_one_line() {
     );
     assert_eq!(auto("  File: /\n  Size: 4096   Blocks: 8\nDevice: fe00h   Inode: 2\n").format, Format::Lines);
 }
+
+#[test]
+fn rows_without_a_header_are_not_given_one() {
+    for text in [
+        "acl\t2.3.1-3\napt\t2.6.1\nbash\t5.2.15\n",
+        "alpha\tbeta\ngamma\tdelta\n",
+        "bin   dev  etc\nhome  lib  opt\n",
+    ] {
+        let reading = auto(text);
+        assert!(reading.rows.iter().all(|row| row.0.len() < 2), "{reading:?}");
+    }
+}

@@ -36,6 +36,28 @@ pub(super) fn column<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> Vec<Va
         .collect()
 }
 
+/// Whether the names over columns can be told from what is below them: the first line may be a row like all others.
+/// They can if some column is all numbers, or if names are words while a column below has none.
+pub(super) fn header_stands_out<'a>(columns: impl Iterator<Item = (&'a str, &'a [Value])>) -> bool {
+    let word = |text: &str| {
+        text.starts_with(|c: char| c.is_alphabetic())
+            && text.chars().all(|c| c.is_alphanumeric() || "_- .%/()".contains(c))
+    };
+    columns.into_iter().any(|(name, cells)| {
+        let filled = || cells.iter().filter(|cell| !cell.is_null());
+        let wordless = |cell: &Value| match cell {
+            Value::Number(_) => true,
+            Value::String(text) => !word(text) || text.contains(|c: char| c.is_ascii_digit()),
+            _ => false,
+        };
+        let shouted = name.len() > 1 && !name.contains(char::is_lowercase);
+        let shouts = |cell: &Value| cell.as_str().is_some_and(|cell| !cell.contains(char::is_lowercase));
+        filled().next().is_some()
+            && word(name)
+            && (filled().all(wordless) || (shouted && !filled().any(shouts)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 mod health;
 mod help;
 mod role;
+mod run;
 mod session;
 mod systemd;
 mod usage;
