@@ -68,8 +68,9 @@ pub const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 pub const MEMORY_LINK_BYTES: usize = 256 * 1024;
 
 /// Unsent bytes the kernel may hold (`TCP_NOTSENT_LOWAT`) before a socket counts as full. What is in the
-/// kernel can no longer be overtaken by a control frame.
-pub const NOTSENT_LOWAT_BYTES: u32 = 128 * 1024;
+/// kernel can no longer be overtaken by a control frame: this is an eighth of a second of 1 Mbit/s, and the renewals
+/// of leases pass there. Fast links lose nothing by it.
+pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
 
 // === calls ===
 

@@ -86,4 +86,27 @@ mod tests {
         let error = listen(listener.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
+
+    #[tokio::test]
+    async fn the_kernel_takes_little_that_it_cannot_send() {
+        let listener = TcpSocket::new_v4().unwrap();
+        // What is accepted inherits it: the peer takes next to nothing, and reads none of it.
+        listener.set_recv_buffer_size(4096).unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_peer, _) = listener.accept().await.unwrap();
+        prepare(&tcp).unwrap();
+        tcp.writable().await.unwrap();
+        let mut taken = 0;
+        let full = loop {
+            match tcp.try_write(&[0; 4096]) {
+                Ok(count) => taken += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        // The socket's own buffer would hold megabytes.
+        assert!((4096..4 * NOTSENT_LOWAT_BYTES as usize).contains(&taken), "{taken}");
+    }
 }
