@@ -44,6 +44,15 @@ impl Medium {
         &self.dir
     }
 
+    /// Whether any rows may be there.
+    pub(crate) fn exists(&self) -> bool {
+        match &self.kind {
+            IndexMedium::Memory(_) => true,
+            // What cannot be looked at may be there.
+            IndexMedium::Fjall => !matches!(self.dir.try_exists(), Ok(false)),
+        }
+    }
+
     /// Opens or makes the rows.
     pub(crate) fn open(&self) -> Result<Arc<dyn Kv>, OpenError> {
         match &self.kind {

@@ -116,6 +116,10 @@ fn write_marker(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<(), OpenErro
 /// Opens the index and applies to it what it has not seen. An index that cannot be opened, believed or
 /// continued is made anew from the whole journal.
 fn open_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<(Index, Applier), OpenError> {
+    if !medium.exists() {
+        // Nothing is there to be believed or not: it is made once, and not to be wiped first.
+        return build_index(medium, journal);
+    }
     let found = medium.open().and_then(|kv| {
         let index = Index::new(kv);
         let applier =
@@ -154,6 +158,11 @@ fn open_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<(Index, Ap
         tracing::warn!(%why, "the index is built anew from the journal");
     }
     medium.wipe()?;
+    build_index(medium, journal)
+}
+
+/// Makes an index from the whole journal, where none is.
+fn build_index(medium: &Medium, journal: &Journal) -> Result<(Index, Applier), OpenError> {
     medium.mark_open().map_err(|e| io_error("mark", medium.dir(), e))?;
     let index = Index::new(medium.open()?);
     let mut applier =
