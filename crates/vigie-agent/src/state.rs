@@ -98,8 +98,8 @@ impl State {
     /// When something is there and cannot be removed.
     pub fn take_clean_stop(&self) -> Result<Left, StateError> {
         let path = self.dir.join(CLEAN);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8(bytes).ok(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(StateError::Io { act: "read", path, source }),
         };
@@ -229,6 +229,19 @@ mod tests {
     fn nonsense_counts_for_nothing() {
         for text in ["", "\n", "12", "zz 1", "1 x", "1 2 3", "\0"] {
             assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_clean_stop_of_garbage_counts_for_none_and_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        for garbage in [&b"\xff\xfe\0\x80"[..], b"00000000000000\xc3\x28 1\n", b""] {
+            state.leave_snapshot(|file| file.write_all(b"known").map(|()| true)).unwrap();
+            fs::write(dir.path().join(CLEAN), garbage).unwrap();
+            let left = state.take_clean_stop().unwrap();
+            assert!(left.clean_stop.is_none() && left.snapshot.is_none(), "{garbage:?}");
+            assert_eq!(names(dir.path()), [COOKIES, LOCK]);
         }
     }
 

@@ -34,6 +34,9 @@ pub enum GapCause {
     /// The kernel could not watch all directories.
     #[n(6)]
     WatchLimit,
+    /// Records of the hub's journal are lost. No agent says so: it is the hub's own word where it reads a damaged store.
+    #[n(7)]
+    JournalDamaged,
 }
 
 impl GapCause {
@@ -47,6 +50,7 @@ impl GapCause {
             GapCause::RootLost => "root-lost",
             GapCause::NumbersDiffer => "numbers-differ",
             GapCause::WatchLimit => "watch-limit",
+            GapCause::JournalDamaged => "journal-damaged",
         }
     }
 }

@@ -26,7 +26,7 @@ use vigie_model::{Digest, Incarnation, MachineId, Seq, UnixNanos};
 pub(crate) enum Job {
     /// A batch, and who waits for it.
     Commit(Waiting),
-    /// Nothing: it is time to see that the store is closing.
+    /// Nothing: it is time to see that the store is closing, or its index damaged.
     Wake,
 }
 
@@ -54,10 +54,13 @@ impl Committer {
     /// marked so, when the store is closed or its last handle is dropped.
     pub fn spawn_thread(self) -> std::io::Result<JoinHandle<()>> {
         let Committer { mut jobs, mut writer, mut indexer } = self;
-        let (to_index, frames) = std::sync::mpsc::sync_channel::<Frame>(INDEX_BEHIND_MAX);
+        let (to_index, work) = std::sync::mpsc::sync_channel::<Work>(INDEX_BEHIND_MAX);
         let index = std::thread::Builder::new().name("vigie-index".into()).spawn(move || {
-            for frame in frames {
-                indexer.apply(frame);
+            for one in work {
+                match one {
+                    Work::Apply(frame) => indexer.apply(frame),
+                    Work::Rebuild => indexer.rebuild(),
+                }
             }
             indexer.finish();
         })?;
@@ -66,7 +69,10 @@ impl Committer {
                 let group = gather(first, &mut jobs, &writer.shared.closing);
                 if let Some(frame) = writer.commit(group) {
                     // Only a panic of the index thread ends it before this one; the join below tells.
-                    let _ = to_index.send(frame);
+                    let _ = to_index.send(Work::Apply(frame));
+                }
+                if writer.shared.alarm.take_call() {
+                    let _ = to_index.send(Work::Rebuild);
                 }
             }
             drop(to_index);
@@ -85,9 +91,18 @@ impl Committer {
             if let Some(frame) = writer.commit(group) {
                 indexer.apply(frame);
             }
+            if writer.shared.alarm.take_call() {
+                indexer.rebuild();
+            }
         }
         indexer.finish();
     }
+}
+
+/// What the thread of the index has to do.
+enum Work {
+    Apply(Frame),
+    Rebuild,
 }
 
 /// Takes what waits, up to the bounds of a group; the last one may go past them.

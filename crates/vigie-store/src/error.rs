@@ -18,7 +18,7 @@ pub enum OpenError {
         /// The newest this program knows.
         known: u32,
     },
-    /// Bytes that were durable are no longer what was written.
+    /// Bytes that were durable are no longer what was written. [`crate::Options::read_only`] opens such a store.
     #[error("{} is damaged at offset {offset}: {why}", file.display())]
     Damaged {
         /// Which file.
@@ -130,9 +130,23 @@ pub enum KvError {
     /// A row is not what this version writes.
     #[error("a row of table {0} cannot be read")]
     Row(&'static str),
-    /// It failed before, and is being opened again.
-    #[error("the index is being opened again")]
+    /// Its tables do not belong together: some are older than others, or missing.
+    #[error("its tables do not belong together")]
+    Apart,
+    /// It failed before, and is being opened again or built anew.
+    #[error("the index is being built anew")]
     Away,
+}
+
+/// An error with all its causes on one line.
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Why a question could not be answered.

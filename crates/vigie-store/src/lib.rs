@@ -37,9 +37,10 @@
 //! `frame` and `body` the bytes of the journal · `journal` its segments · `pack` the blocks ·
 //! [`compress`] what a block is before it is believed · `commit` the committer, with `group` (which batches
 //! are taken) and `indexer` (what follows them) · `index` the rows, and the tree at an instant · `kv`
-//! and `medium` where the rows lie · `open` how a store is taken up · `records`, `read`, `verify`
+//! and `medium` where the rows lie, with `alarm` for when they are damaged · `open` how a store is taken up · `records`, `read`, `verify`
 //! the ways back out · [`seams`](Journal) for the day one hub is not enough.
 
+mod alarm;
 mod body;
 mod commit;
 pub mod compress;

@@ -53,3 +53,16 @@ pub const DEPTH_MAX: usize = 4096;
 /// Shortest and longest wait before an index that failed is tried again.
 pub const INDEX_RETRY: (std::time::Duration, std::time::Duration) =
     (std::time::Duration::from_millis(500), std::time::Duration::from_secs(15));
+
+/// Damaged blocks that are remembered so that they are taken again. A store with more needs another disk.
+pub const BAD_BLOCKS_MAX: usize = 65_536;
+
+/// Longest wait for those who read an index that is to be removed: each of them reads for moments.
+pub const INDEX_LEAVE_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Rows of an index whose newest value is compared at the end of a verification, in bytes of keys and values: those of
+/// machines, lives, gaps and groups. Beyond it they are not compared.
+pub const VERIFY_ROWS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Rounds in which a verification follows a journal that grows until it can compare those rows.
+pub const VERIFY_ROUNDS_MAX: usize = 1000;

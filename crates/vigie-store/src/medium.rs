@@ -1,13 +1,14 @@
 //! Where the index lies, and whether what lies there may be believed.
 //!
 //! `index.mark` says `clean <version>` after a clean end, and `open <version> <boot id>` while the index is
-//! in use. An index that was in use when the machine went down is not believed: its medium is never synced
+//! in use; what found it damaged writes `damaged`. An index that was in use when the machine went down is not believed: its medium is never synced
 //! while commits go on, so some of its tables may be newer than others.
 
+use crate::alarm::Alarm;
 use crate::disk::{Disk, OpenMode, SyncSite};
 use crate::error::{KvError, OpenError};
 use crate::index::apply::INDEX_VERSION;
-use crate::kv::{FjallKv, Kv, MemIndex};
+use crate::kv::{FjallKv, Kv, MemIndex, Watched};
 use crate::shared::Shared;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,11 +33,31 @@ pub(crate) struct Medium {
     dir: PathBuf,
     mark: PathBuf,
     disk: Arc<dyn Disk>,
+    alarm: Arc<Alarm>,
 }
 
 impl Medium {
     pub(crate) fn new(kind: IndexMedium, store: &Path, disk: Arc<dyn Disk>) -> Self {
-        Medium { kind, dir: store.join("index"), mark: store.join("index.mark"), disk }
+        Self::at(kind, store.join("index"), store.join("index.mark"), disk)
+    }
+
+    /// For what can be read of a damaged journal: beside the index, and never believed.
+    pub(crate) fn partial(kind: &IndexMedium, store: &Path, disk: Arc<dyn Disk>) -> Self {
+        let kind = match kind {
+            IndexMedium::Memory(_) => IndexMedium::Memory(MemIndex::default()),
+            IndexMedium::Fjall => IndexMedium::Fjall,
+        };
+        Self::at(kind, store.join("index.partial"), store.join("index.partial.mark"), disk)
+    }
+
+    fn at(kind: IndexMedium, dir: PathBuf, mark: PathBuf, disk: Arc<dyn Disk>) -> Self {
+        let alarm = Arc::new(Alarm::new(disk.clone(), mark.clone()));
+        Medium { kind, dir, mark, disk, alarm }
+    }
+
+    /// What is raised when its rows cannot be read.
+    pub(crate) fn alarm(&self) -> &Arc<Alarm> {
+        &self.alarm
     }
 
     /// The index's own directory.
@@ -44,14 +65,23 @@ impl Medium {
         &self.dir
     }
 
+    /// Whether any rows may be there.
+    pub(crate) fn exists(&self) -> bool {
+        match &self.kind {
+            IndexMedium::Memory(_) => true,
+            // What cannot be looked at may be there.
+            IndexMedium::Fjall => !matches!(self.dir.try_exists(), Ok(false)),
+        }
+    }
+
     /// Opens or makes the rows.
     pub(crate) fn open(&self) -> Result<Arc<dyn Kv>, OpenError> {
         match &self.kind {
-            IndexMedium::Memory(index) => Ok(Arc::new(index.clone())),
+            IndexMedium::Memory(index) => Ok(Arc::new(Watched::new(index.clone(), self.alarm.clone()))),
             IndexMedium::Fjall => {
                 let kv =
                     FjallKv::open(&self.dir).map_err(|source| OpenError::Index { act: "open", source })?;
-                Ok(Arc::new(kv))
+                Ok(Arc::new(Watched::new(kv, self.alarm.clone())))
             }
         }
     }

@@ -5,18 +5,19 @@ use crate::disk::{Disk, OpenMode, SyncSite};
 use crate::error::OpenError;
 use crate::index::Index;
 use crate::index::apply::Applier;
-use crate::indexer::{Indexer, ReplayError, replay};
-use crate::journal::{FramePlace, Journal};
+use crate::indexer::{Indexer, ReplayError, build_index, replay};
+use crate::journal::{FramePlace, Journal, JournalWriter};
 use crate::limits::{QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX};
 use crate::medium::Medium;
 use crate::pack::Packs;
 use crate::shared::Shared;
 use crate::store::{Options, Store};
+use crate::types::{DamagedPlace, Health};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
-use vigie_model::Seq;
+use vigie_model::{Clock, Seq};
 
 /// The format this version writes, and the newest it knows.
 const FORMAT: u32 = 1;
@@ -26,12 +27,12 @@ const MARKER_BYTES_MAX: usize = 64;
 
 /// Opens or makes the store in this directory, whose parent must exist.
 pub(crate) fn open(dir: &Path, options: Options) -> Result<(Store, Committer), OpenError> {
-    let Options { disk, clock, index, seal_bytes } = options;
+    if options.read_only {
+        return open_read_only(dir, options);
+    }
+    let Options { disk, clock, index: kind, seal_bytes, .. } = options;
     disk.create_dir(dir).map_err(|e| io_error("create", dir, e))?;
-    let lock = disk.lock(&dir.join("lock")).map_err(|e| match e.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),
-        _ => io_error("lock", dir, e),
-    })?;
+    let lock = lock(&*disk, dir)?;
     let (journal_dir, packs_dir) = (dir.join("journal"), dir.join("packs"));
     for sub in [&journal_dir, &packs_dir] {
         disk.create_dir(sub).map_err(|e| io_error("create", sub, e))?;
@@ -41,29 +42,123 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<(Store, Committer), O
     disk.sync_dir(parent, SyncSite::OpenParent).map_err(|e| io_error("sync", parent, e))?;
     disk.sync_dir(dir, SyncSite::OpenRoot).map_err(|e| io_error("sync", dir, e))?;
 
-    let (journal, journal_writer) = Journal::open(disk.clone(), &journal_dir, seal_bytes)?;
-    let medium = Medium::new(index, dir, disk.clone());
+    let (journal, mut journal_writer) = Journal::open(disk.clone(), &journal_dir, seal_bytes)?;
+    let medium = Medium::new(kind, dir, disk.clone());
     let end = Seq(journal_writer.next().0 - 1);
     let (index, applier) = open_index(&medium, &journal, end)?;
-    let (packs, pack_writer) = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes)?;
+    journal_writer.cut_torn_tail()?;
+    let packs = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes, false)?;
+    for DamagedPlace { file, offset, why } in &packs.damage {
+        tracing::error!(
+            file, offset, why,
+            "a pack is damaged: files that need what it lacks cannot be given; `vigie verify` names them"
+        );
+    }
+    let parts =
+        Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health: None };
+    parts.assemble()
+}
 
-    let heads = applier.heads().collect();
-    let incarnations = applier.incarnations().map_err(|source| OpenError::Index { act: "read", source })?;
-    let progress = applier.progress();
-    let received = progress.received;
-    let shared = Shared::new(dir.to_owned(), disk, clock, index, journal, packs, progress, heads, lock);
-    let shared = Arc::new(shared);
-    let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
-    let writer = Writer {
-        shared: shared.clone(),
-        journal: journal_writer,
-        packs: pack_writer,
-        received,
-        incarnations,
+/// Opens what is left of a store, and changes nothing of journal and packs.
+fn open_read_only(dir: &Path, options: Options) -> Result<(Store, Committer), OpenError> {
+    let Options { disk, clock, index: kind, seal_bytes, .. } = options;
+    disk.list(dir).map_err(|e| io_error("list", dir, e))?;
+    let lock = lock(&*disk, dir)?;
+    let (journal_dir, packs_dir) = (dir.join("journal"), dir.join("packs"));
+    match read_marker(&*disk, &dir.join("format")) {
+        Err(newer @ OpenError::NewerFormat { .. }) => return Err(newer),
+        Err(why) => tracing::error!(%why, "the format marker is damaged"),
+        Ok(_) => {}
+    }
+    let (mut journal, end) = Journal::open_as_it_is(disk.clone(), &journal_dir)?;
+    let whole = Medium::new(kind.clone(), dir, disk.clone());
+    let (medium, index, applier) = match whole_index(&whole, end) {
+        Some((index, applier)) => {
+            journal.ends_before(applier.progress().applied);
+            (whole, index, applier)
+        }
+        None => {
+            let partial = Medium::partial(&kind, dir, disk.clone());
+            let (index, applier) = build_index(&partial, &journal, |_| {})?;
+            (partial, index, applier)
+        }
     };
-    let indexer = Indexer { shared: shared.clone(), applier, medium };
-    let store = Store::new(shared, queue, Arc::new(Semaphore::new(QUEUE_BYTES_MAX / Store::ROOM_UNIT)));
-    Ok((store, Committer { jobs, writer, indexer }))
+    let packs = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes, true)?;
+    for damage in journal.damage() {
+        tracing::error!(file = damage.file, offset = damage.offset, why = damage.told(), "the journal is damaged");
+    }
+    let journal_writer = JournalWriter::of_nothing(disk.clone(), &journal_dir, journal.clone(), end.next());
+    let health = Some(Health::Poisoned(READ_ONLY.into()));
+    let parts = Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health };
+    parts.assemble()
+}
+
+/// Why a store that was opened for reading takes nothing.
+const READ_ONLY: &str = "it was opened for reading only";
+
+/// The index as it was left, if it is whole and knows all that the journal still holds: then it may know more.
+fn whole_index(medium: &Medium, end: Seq) -> Option<(Index, Applier)> {
+    if !medium.exists() || !medium.is_believed() {
+        return None;
+    }
+    let index = Index::new(medium.open().ok()?);
+    let applier = Applier::open(index.clone()).ok()?;
+    (applier.check().is_ok() && applier.progress().applied >= end).then_some((index, applier))
+}
+
+/// A store, opened.
+struct Parts<'a> {
+    dir: &'a Path,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    lock: Box<dyn Send + Sync>,
+    journal: Arc<Journal>,
+    journal_writer: JournalWriter,
+    packs: crate::pack::Opened,
+    medium: Medium,
+    index: Index,
+    applier: Applier,
+    /// Why nothing may be committed; then nothing of the index is kept either.
+    health: Option<Health>,
+}
+
+impl Parts<'_> {
+    fn assemble(self) -> Result<(Store, Committer), OpenError> {
+        let Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health } = self;
+        let heads = applier.heads().collect();
+        let incarnations =
+            applier.incarnations().map_err(|source| OpenError::Index { act: "read", source })?;
+        let progress = applier.progress();
+        let received = progress.received;
+        let (alarm, damage) = (medium.alarm().clone(), packs.damage);
+        let shared = Shared::new(
+            dir.to_owned(), disk, clock, index, journal, packs.packs, alarm, damage, progress, heads, lock,
+        );
+        let shared = Arc::new(shared);
+        let read_only = health.is_some();
+        if let Some(health) = health {
+            shared.set_health(health);
+        }
+        let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
+        shared.alarm.wakes(queue.downgrade());
+        let writer = Writer {
+            shared: shared.clone(),
+            journal: journal_writer,
+            packs: packs.writer,
+            received,
+            incarnations,
+        };
+        let indexer = Indexer { shared: shared.clone(), applier, medium, read_only };
+        let store = Store::new(shared, queue, Arc::new(Semaphore::new(QUEUE_BYTES_MAX / Store::ROOM_UNIT)));
+        Ok((store, Committer { jobs, writer, indexer }))
+    }
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    disk.lock(&dir.join("lock")).map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked(dir.to_owned()),
+        _ => io_error("lock", dir, e),
+    })
 }
 
 fn io_error(act: &'static str, path: &Path, source: io::Error) -> OpenError {
@@ -73,25 +168,33 @@ fn io_error(act: &'static str, path: &Path, source: io::Error) -> OpenError {
 /// Checks the format marker, or writes it into a store that is new.
 fn marker(disk: &dyn Disk, dir: &Path, journal: &Path) -> Result<(), OpenError> {
     let path = dir.join("format");
-    let damaged = |why: &str| OpenError::Damaged { file: path.clone(), offset: 0, why: why.to_owned() };
-    match disk.open(&path, OpenMode::Read) {
-        Ok(file) => {
-            let mut text = [0; MARKER_BYTES_MAX];
-            let len = file.read_at(&mut text, 0).map_err(|e| io_error("read", &path, e))?;
-            match parse_marker(&text[..len]) {
-                Some(FORMAT) => Ok(()),
-                Some(found) if found > FORMAT => Err(OpenError::NewerFormat { found, known: FORMAT }),
-                _ => Err(damaged("it is not the marker of a store")),
-            }
+    if read_marker(disk, &path)? {
+        return Ok(());
+    }
+    let names = disk.list(journal).map_err(|e| io_error("list", journal, e))?;
+    if names.iter().any(|name| name.ends_with(".seg")) {
+        let why = "it is missing, and there is a journal".into();
+        return Err(OpenError::Damaged { file: path, offset: 0, why });
+    }
+    write_marker(disk, dir, &path)
+}
+
+/// Checks the format marker; `false` when there is none.
+fn read_marker(disk: &dyn Disk, path: &Path) -> Result<bool, OpenError> {
+    let file = match disk.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(io_error("open", path, e)),
+    };
+    let mut text = [0; MARKER_BYTES_MAX];
+    let len = file.read_at(&mut text, 0).map_err(|e| io_error("read", path, e))?;
+    match parse_marker(&text[..len]) {
+        Some(FORMAT) => Ok(true),
+        Some(found) if found > FORMAT => Err(OpenError::NewerFormat { found, known: FORMAT }),
+        _ => {
+            let why = "it is not the marker of a store".into();
+            Err(OpenError::Damaged { file: path.to_owned(), offset: 0, why })
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let names = disk.list(journal).map_err(|e| io_error("list", journal, e))?;
-            if names.iter().any(|name| name.ends_with(".seg")) {
-                return Err(damaged("it is missing, and there is a journal"));
-            }
-            write_marker(disk, dir, &path)
-        }
-        Err(e) => Err(io_error("open", &path, e)),
     }
 }
 
@@ -116,52 +219,56 @@ fn write_marker(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<(), OpenErro
 /// Opens the index and applies to it what it has not seen. An index that cannot be opened, believed or
 /// continued is made anew from the whole journal.
 fn open_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<(Index, Applier), OpenError> {
-    let found = medium.open().and_then(|kv| {
-        let index = Index::new(kv);
-        let applier =
-            Applier::open(index.clone()).map_err(|source| OpenError::Index { act: "read", source })?;
-        Ok((index, applier))
-    });
-    let mut why = "it may not be whole";
-    match found {
-        Ok((index, mut applier)) => {
-            // Asked even of an index that is not believed: it may be wrong about everything but this.
-            let progress = applier.progress();
-            let (segment, offset) = progress.next;
-            let is_ahead =
-                segment != Seq(0) && medium.is_believed() && !journal.reaches(FramePlace { segment, offset });
-            if progress.applied > end || is_ahead {
-                let (applied, index) = (progress.applied, medium.dir().to_owned());
-                return Err(OpenError::IndexAhead { applied, journal: end, index });
-            }
-            if medium.is_believed() {
-                medium.mark_open().map_err(|e| io_error("mark", medium.dir(), e))?;
-                match replay(&mut applier, journal, |_, _| {}) {
-                    Ok(()) => return Ok((index, applier)),
-                    Err(ReplayError::Journal(_) | ReplayError::Stranger) => {
-                        why = "it is that of another journal"
-                    }
-                    Err(ReplayError::Index(_)) => why = "it cannot be written",
-                }
-            }
-            if progress_is_empty(&applier) {
-                why = "";
-            }
+    let why = if medium.exists() {
+        match take_index(medium, journal, end)? {
+            Taken::Whole(index, applier) => return Ok((index, *applier)),
+            Taken::Not(why) => why,
         }
-        Err(_) => why = "it cannot be opened",
-    }
+    } else {
+        "" // Nothing is there to be believed or not.
+    };
+    // Before anything is removed: an index may be the last to know what a damaged journal has lost.
+    journal.check()?;
     if !why.is_empty() {
         tracing::warn!(%why, "the index is built anew from the journal");
     }
-    medium.wipe()?;
-    medium.mark_open().map_err(|e| io_error("mark", medium.dir(), e))?;
-    let index = Index::new(medium.open()?);
-    let mut applier =
-        Applier::open(index.clone()).map_err(|source| OpenError::Index { act: "read", source })?;
-    replay(&mut applier, journal, |_, _| {}).map_err(ReplayError::into_open)?;
-    Ok((index, applier))
+    medium.alarm().over();
+    build_index(medium, journal, |_| {})
 }
 
-fn progress_is_empty(applier: &Applier) -> bool {
-    applier.progress().next.0 == Seq(0)
+/// What became of the index that was found.
+enum Taken {
+    /// It has all that the journal has.
+    Whole(Index, Box<Applier>),
+    /// It is to be made anew, and why; without a word when it is empty.
+    Not(&'static str),
+}
+
+fn take_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<Taken, OpenError> {
+    let cannot = Ok(Taken::Not("it cannot be opened"));
+    let Ok(kv) = medium.open() else { return cannot };
+    let index = Index::new(kv);
+    let Ok(mut applier) = Applier::open(index.clone()) else { return cannot };
+    // Asked even of an index that is not believed: it may be wrong about everything but this.
+    let progress = applier.progress();
+    let (segment, offset) = progress.next;
+    let is_ahead =
+        segment != Seq(0) && medium.is_believed() && !journal.reaches(FramePlace { segment, offset });
+    if progress.applied > end || is_ahead {
+        let (applied, index) = (progress.applied, medium.dir().to_owned());
+        return Err(OpenError::IndexAhead { applied, journal: end, index });
+    }
+    let is_empty = segment == Seq(0);
+    if !medium.is_believed() {
+        return Ok(Taken::Not(if is_empty { "" } else { "it may not be whole" }));
+    }
+    if applier.check().is_err() {
+        return Ok(Taken::Not("it is damaged"));
+    }
+    medium.mark_open().map_err(|e| io_error("mark", medium.dir(), e))?;
+    Ok(match replay(&mut applier, journal, |_, _| {}) {
+        Ok(()) => Taken::Whole(index, Box::new(applier)),
+        Err(ReplayError::Journal(_) | ReplayError::Stranger) => Taken::Not("it does not follow the journal"),
+        Err(ReplayError::Index(_)) => Taken::Not("it cannot be written"),
+    })
 }

@@ -11,13 +11,13 @@ use crate::body::{Place, kind_from, kind_number};
 use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
-use crate::limits::OPEN_PACKS_MAX;
-use crate::types::{Codec, NewBlock};
+use crate::limits::{BAD_BLOCKS_MAX, OPEN_PACKS_MAX};
+use crate::types::{Codec, DamagedPlace, NewBlock};
 use crate::write_error::WriteError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vigie_model::BlockKind;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 
@@ -133,6 +133,16 @@ pub(crate) struct Packs {
     dir: PathBuf,
     files: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     bytes: AtomicU64,
+    known: Mutex<Known>,
+}
+
+/// What is known of the blocks that are there.
+#[derive(Debug, Default)]
+struct Known {
+    /// Length of each pack: as it was found, and for the open one as far as blocks are named.
+    lengths: HashMap<u32, u64>,
+    /// Blocks that were read and found damaged: pack and offset.
+    bad: HashSet<(u32, u64)>,
 }
 
 /// Why a block was not read.
@@ -150,13 +160,61 @@ impl Packs {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a block can be there: its pack is long enough, and nobody found it damaged. What cannot is taken again
+    /// when someone has it, which mends whatever needs it.
+    pub(crate) fn may_hold(&self, place: &Place) -> bool {
+        let end = place.offset + BLOCK_HEAD as u64 + u64::from(place.stored_len);
+        let known = self.known();
+        known.lengths.get(&place.pack).is_some_and(|len| end <= *len)
+            && !known.bad.contains(&(place.pack, place.offset))
+    }
+
+    /// Remembers that a block is damaged.
+    pub(crate) fn is_bad(&self, place: &Place) {
+        let mut known = self.known();
+        if known.bad.len() < BAD_BLOCKS_MAX {
+            known.bad.insert((place.pack, place.offset));
+        }
+    }
+
+    /// The packs there are, or should be, in order.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self.known().lengths.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Whether a pack begins as one does; no block needs that, but to read it alone does.
+    pub(crate) fn check_head(&self, number: u32) -> Result<(), BlockReadError> {
+        let mut head = [0; PACK_HEAD];
+        let read = self.file(number).and_then(|file| file.read_exact_at(&mut head, 0));
+        read.map_err(|source| self.not_read(number, source))?;
+        if head == pack_head(number) { Ok(()) } else { Err(BlockReadError::Damaged("its head is wrong".into())) }
+    }
+
     /// Stored bytes of a block, checked by its checksum only: who asks checks the digest.
     pub(crate) fn read(&self, place: &Place) -> Result<Vec<u8>, BlockReadError> {
-        let io = |source: std::io::Error| match source.kind() {
+        let read = self.read_stored(place);
+        if let Err(BlockReadError::Damaged(_)) = read {
+            self.is_bad(place);
+        }
+        read
+    }
+
+    fn not_read(&self, pack: u32, source: std::io::Error) -> BlockReadError {
+        match source.kind() {
             std::io::ErrorKind::NotFound => BlockReadError::Damaged("its pack is missing".into()),
             std::io::ErrorKind::UnexpectedEof => BlockReadError::Damaged("its pack ends before it".into()),
-            _ => BlockReadError::Store(StoreError::Io { act: "read", file: shown(place.pack), source }),
-        };
+            _ => BlockReadError::Store(StoreError::Io { act: "read", file: shown(pack), source }),
+        }
+    }
+
+    fn read_stored(&self, place: &Place) -> Result<Vec<u8>, BlockReadError> {
+        let io = |source| self.not_read(place.pack, source);
         let file = self.file(place.pack).map_err(io)?;
         let mut bytes = vec![0; BLOCK_HEAD + place.stored_len as usize];
         file.read_exact_at(&mut bytes, place.offset).map_err(io)?;
@@ -183,56 +241,66 @@ impl Packs {
     }
 
     /// Opens the directory, where the journal names blocks up to `end` of pack `last` (0 and 0 when it
-    /// names none): what lies behind was never acknowledged and is cut off.
+    /// names none): what lies behind was never acknowledged and is cut off, unless it is `read_only`. A pack that is
+    /// missing or cut short is told, and takes no more blocks.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
         (last, end): (u32, u64),
         seal_bytes: u64,
-    ) -> Result<(Arc<Packs>, PackWriter), OpenError> {
+        read_only: bool,
+    ) -> Result<Opened, OpenError> {
         let io = |act, path: &Path, source| OpenError::Io { act, path: path.to_owned(), source };
         let names = disk.list(dir).map_err(|e| io("list", dir, e))?;
         let mut numbers: Vec<u32> =
             names.iter().filter_map(|n| n.strip_suffix(".pack")?.parse().ok()).collect();
         numbers.sort_unstable();
-        if let Some(missing) = (1..=last).find(|n| numbers.binary_search(n).is_err()) {
-            let file = dir.join(file_name(missing));
-            return Err(OpenError::Damaged {
-                file,
-                offset: 0,
-                why: "the journal names it, and it is gone".into(),
-            });
-        }
-        let mut bytes = 0;
+        let damaged = |number, offset, why: String| DamagedPlace { file: shown(number), offset, why };
+        let missing = (1..=last).filter(|n| numbers.binary_search(n).is_err());
+        let mut damage: Vec<DamagedPlace> =
+            missing.map(|n| damaged(n, 0, "the journal names it, and it is gone".into())).collect();
+        let mut known = Known::default();
+        let mut open = None;
         for number in numbers {
             let path = dir.join(file_name(number));
             if number > last {
-                disk.remove(&path).map_err(|e| io("remove", &path, e))?;
+                if !read_only {
+                    disk.remove(&path).map_err(|e| io("remove", &path, e))?;
+                }
                 continue;
             }
-            let file = disk.open(&path, OpenMode::Write).map_err(|e| io("open", &path, e))?;
+            let mode = if read_only { OpenMode::Read } else { OpenMode::Write };
+            let file = disk.open(&path, mode).map_err(|e| io("open", &path, e))?;
             let len = file.length().map_err(|e| io("measure", &path, e))?;
-            let keep = if number == last { end } else { len };
-            if len < keep {
-                let why = format!("the journal names blocks up to offset {end}, and it ends at {len}");
-                return Err(OpenError::Damaged { file: path, offset: len, why });
-            }
-            if len > keep {
+            let keep = if number == last { len.min(end) } else { len };
+            if len > keep && !read_only {
                 file.truncate(keep).map_err(|e| io("cut", &path, e))?;
             }
-            bytes += keep;
+            if number == last && len < end {
+                let why = format!("the journal names blocks up to offset {end}, and it ends at {len}");
+                damage.push(damaged(number, len, why));
+            } else if number == last && end < seal_bytes && !read_only {
+                open = Some(OpenPack { file, len: end, entry_synced: true });
+            }
+            known.lengths.insert(number, keep);
         }
-        let packs =
-            Packs { disk, dir: dir.to_owned(), files: Mutex::default(), bytes: AtomicU64::new(bytes) };
-        let packs = Arc::new(packs);
-        let mut writer = PackWriter { packs: packs.clone(), open: None, number: last, seal_bytes };
-        if last > 0 && end < seal_bytes {
-            let path = dir.join(file_name(last));
-            let file = packs.disk.open(&path, OpenMode::Write).map_err(|e| io("open", &path, e))?;
-            writer.open = Some(OpenPack { file, len: end, entry_synced: true });
-        }
-        Ok((packs, writer))
+        let bytes = AtomicU64::new(known.lengths.values().sum());
+        let (files, known) = (Mutex::default(), Mutex::new(known));
+        let packs = Arc::new(Packs { disk, dir: dir.to_owned(), files, bytes, known });
+        let writer = PackWriter { packs: packs.clone(), open, number: last, seal_bytes };
+        Ok(Opened { packs, writer, damage })
     }
+}
+
+/// Packs that were opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// For readers.
+    pub packs: Arc<Packs>,
+    /// For the committer.
+    pub writer: PackWriter,
+    /// Packs of which something is missing.
+    pub damage: Vec<DamagedPlace>,
 }
 
 #[derive(Debug)]
@@ -299,6 +367,7 @@ impl PackWriter {
     pub(crate) fn keep(&mut self, appended: &Appended) {
         if let Some(open) = &mut self.open {
             open.len += appended.bytes;
+            self.packs.known().lengths.insert(self.number, open.len);
         }
         self.packs.bytes.fetch_add(appended.bytes, Ordering::Relaxed);
     }

@@ -22,7 +22,10 @@ impl Shared {
             BlockReadError::Damaged(why) => damaged(why),
             BlockReadError::Store(e) => ReadError::Store(e),
         })?;
-        open_block(kind, place.codec, place.raw_len, &stored, digest).map_err(|e| damaged(e.to_string()))
+        open_block(kind, place.codec, place.raw_len, &stored, digest).map_err(|e| {
+            self.packs.is_bad(&place);
+            damaged(e.to_string())
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What committer, index and readers share.
 
+use crate::alarm::Alarm;
 use crate::commit::Waiting;
 use crate::disk::Disk;
 use crate::error::{CommitError, KvError};
@@ -7,7 +8,7 @@ use crate::index::Index;
 use crate::index::apply::Progress;
 use crate::journal::{Frame, Journal};
 use crate::pack::Packs;
-use crate::types::{Committed, Health, LastOf, NewBlock};
+use crate::types::{Committed, DamagedPlace, Health, LastOf, NewBlock};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,10 @@ pub(crate) struct Shared {
     pub index: Index,
     pub journal: Arc<Journal>,
     pub packs: Arc<Packs>,
+    /// Raised when the index is found damaged.
+    pub alarm: Arc<Alarm>,
+    /// Packs that were found to lack something when the store was opened.
+    pub damage: Vec<DamagedPlace>,
     /// Last record that readers see.
     pub tail: watch::Sender<Seq>,
     /// Set when nobody waits for anything any more.
@@ -71,6 +76,8 @@ impl Shared {
         index: Index,
         journal: Arc<Journal>,
         packs: Arc<Packs>,
+        alarm: Arc<Alarm>,
+        damage: Vec<DamagedPlace>,
         progress: &Progress,
         heads: HashMap<MachineId, LastOf>,
         lock: Box<dyn Send + Sync>,
@@ -82,6 +89,8 @@ impl Shared {
             index,
             journal,
             packs,
+            alarm,
+            damage,
             tail: watch::Sender::new(progress.applied),
             closing: AtomicBool::new(false),
             blocks: AtomicU64::new(progress.blocks),
@@ -160,7 +169,7 @@ impl Shared {
         if kind == BlockKind::Data && *digest == Digest::of_data(b"") {
             return Ok(true);
         }
-        Ok(self.index.place(digest)?.is_some_and(|place| place.kind == kind))
+        Ok(self.index.place(digest)?.is_some_and(|place| place.kind == kind && self.packs.may_hold(&place)))
     }
 
     /// These blocks are on their way to the committer.
@@ -199,17 +208,25 @@ impl Shared {
 
     /// A frame is in the index: readers may see it.
     pub(crate) fn indexed(&self, frame: &Frame, progress: &Progress) {
-        {
-            let mut live = self.live();
-            for (digest, _) in &frame.body.blocks {
-                if let Some(fresh) = live.fresh.get_mut(digest) {
-                    fresh.is_durable = false;
-                    if fresh.queued == 0 {
-                        live.fresh.remove(digest);
-                    }
+        self.is_indexed_now(frame);
+        self.show(progress);
+    }
+
+    /// The blocks of a frame are found in the index from now on.
+    pub(crate) fn is_indexed_now(&self, frame: &Frame) {
+        let mut live = self.live();
+        for (digest, _) in &frame.body.blocks {
+            if let Some(fresh) = live.fresh.get_mut(digest) {
+                fresh.is_durable = false;
+                if fresh.queued == 0 {
+                    live.fresh.remove(digest);
                 }
             }
         }
+    }
+
+    /// Readers may see what the index has applied.
+    pub(crate) fn show(&self, progress: &Progress) {
         self.blocks.store(progress.blocks, Ordering::Relaxed);
         self.unread.store(progress.unread, Ordering::Relaxed);
         self.tail.send_replace(progress.applied);

@@ -8,7 +8,7 @@ use crate::medium::IndexMedium;
 use crate::read::ContentReader;
 use crate::shared::Shared;
 use crate::types::{
-    At, Batch, Committed, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport,
+    At, Batch, Committed, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct Options {
     pub index: IndexMedium,
     /// Length at which segments and packs are sealed, in bytes; [`SEAL_BYTES`] but in tests.
     pub seal_bytes: u64,
+    /// Opens a store that may be damaged, and gives what is whole of it: nothing of its journal and packs is changed, and
+    /// nothing is committed.
+    pub read_only: bool,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock::default()),
             index: IndexMedium::Fjall,
             seal_bytes: SEAL_BYTES,
+            read_only: false,
         }
     }
 }
@@ -266,6 +270,13 @@ impl Store {
     /// [`StoreError::Stopped`] once `progress` answers `false`.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> bool) -> Result<VerifyReport, StoreError> {
         crate::verify::verify(&self.shared, progress)
+    }
+
+    /// What was found missing of journal and packs when the store was opened: of the journal only where it is
+    /// [`Options::read_only`]. Told in words.
+    pub fn damage(&self) -> Vec<DamagedPlace> {
+        let journal = self.shared.journal.damage().iter().map(DamagedPlace::from);
+        journal.chain(self.shared.damage.iter().cloned()).collect()
     }
 
     /// Rows of the tables of edges and of nodes, counted one by one: for tests of what a change writes.

@@ -128,7 +128,7 @@ pub struct Sizes {
     pub records: u64,
     /// Records of streams that are indexed which could not be read: they are in the journal alone.
     pub unread: u64,
-    /// Distinct blocks.
+    /// Distinct blocks; one that was damaged and taken again counts twice.
     pub blocks: u64,
     /// Length of all journal segments, in bytes.
     pub journal_bytes: u64,
@@ -223,14 +223,16 @@ pub struct VerifyReport {
     pub records: u64,
     /// Blocks that are not what their digest says.
     pub damaged: Vec<DamagedBlock>,
-    /// Places of the journal that cannot be read.
-    pub journal: Vec<DamagedPlace>,
+    /// Places of journal and packs that cannot be read.
+    pub places: Vec<DamagedPlace>,
+    /// What is wrong with the index, if anything is. It is built anew from the journal then, and nothing is lost.
+    pub index: Option<String>,
 }
 
 impl VerifyReport {
     /// Whether everything is as it was written.
     pub fn is_whole(&self) -> bool {
-        self.damaged.is_empty() && self.journal.is_empty()
+        self.damaged.is_empty() && self.places.is_empty() && self.index.is_none()
     }
 }
 
@@ -261,4 +263,10 @@ pub struct DamagedPlace {
     pub offset: u64,
     /// What is wrong.
     pub why: String,
+}
+
+impl From<&crate::journal::Damage> for DamagedPlace {
+    fn from(damage: &crate::journal::Damage) -> Self {
+        DamagedPlace { file: damage.file.clone(), offset: damage.offset, why: damage.told() }
+    }
 }

@@ -21,7 +21,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 4;
+pub(crate) const INDEX_VERSION: u32 = 5;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -48,6 +48,15 @@ pub(crate) struct Progress {
     #[n(6)]
     pub unread: u64,
 }
+
+impl Progress {
+    fn stamp(&self) -> Vec<u8> {
+        [self.next.0.0.to_be_bytes(), self.next.1.to_be_bytes()].concat()
+    }
+}
+
+/// Tables that have a stamp; the row of [`Progress`] itself is that of `Misc`.
+const STAMPED: [Table; 3] = [Table::Edges, Table::Nodes, Table::Blocks];
 
 /// One incarnation of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -96,9 +105,16 @@ pub(crate) struct Applier {
     index: Index,
     progress: Progress,
     machines: HashMap<MachineId, Machine>,
+    /// The first record that the journal has lost, if any is.
+    lost: Option<Seq>,
 }
 
 impl Applier {
+    /// Begins with the first frame.
+    pub(crate) fn fresh(index: Index) -> Self {
+        Applier { index, progress: Progress::default(), machines: HashMap::new(), lost: None }
+    }
+
     /// Continues where the index is.
     pub(crate) fn open(index: Index) -> Result<Self, KvError> {
         let progress = match index.kv()?.get(Table::Misc, &Key::tag(Tag::Applied).done())? {
@@ -111,7 +127,27 @@ impl Applier {
             let open_gaps = index.gap_rows(ordinal)?.into_iter().filter(|gap| gap.closed.is_none()).collect();
             machines.insert(id, Machine { ordinal, life, open_gaps });
         }
-        Ok(Applier { index, progress, machines })
+        Ok(Applier { index, progress, machines, lost: None })
+    }
+
+    /// Fails unless every table is as old as the others: one that was lost, or put back from earlier, opens fine. And
+    /// unless what a start needs can be read.
+    pub(crate) fn check(&self) -> Result<(), KvError> {
+        let stamp = (self.progress.next.0 != Seq(0)).then(|| self.progress.stamp());
+        for table in STAMPED {
+            if self.index.kv()?.get(table, &keys::STAMP)? != stamp {
+                return Err(KvError::Apart);
+            }
+        }
+        self.incarnations()?;
+        self.index.machines()?;
+        self.index.groups()?;
+        Ok(())
+    }
+
+    /// The index it writes.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// How far the index is.
@@ -150,13 +186,15 @@ impl Applier {
         let mut seq = frame.first;
         let mut begun = HashSet::new();
         for run in &frame.body.runs {
-            self.run(run, seq, &mut begun, &mut changes)?;
+            self.run(run, seq, frame.first, &mut begun, &mut changes)?;
             seq = Seq(seq.0 + run.facts.len() as u64);
         }
         self.progress.applied = Seq(seq.0 - 1);
         self.progress.next = (frame.next.segment, frame.next.offset);
         self.progress.received = frame.body.received;
         changes.push((Table::Misc, Key::tag(Tag::Applied).done(), Some(to_cbor(&self.progress))));
+        let stamps = STAMPED.map(|table| (table, keys::STAMP.to_vec(), Some(self.progress.stamp())));
+        changes.extend(stamps);
         self.index.kv()?.write(changes)
     }
 
@@ -173,6 +211,7 @@ impl Applier {
         &mut self,
         run: &Run,
         first: Seq,
+        frame: Seq,
         begun: &mut HashSet<(MachineId, NodeId)>,
         changes: &mut Vec<Change>,
     ) -> Result<(), KvError> {
@@ -197,12 +236,16 @@ impl Applier {
             begin = begin.or(time);
             let stamp = (Seq(first.0 + at as u64), now);
             let (index, ordinal) = (&self.index, machine.ordinal);
-            let mut rows = Rows { index, machine: run.machine, ordinal, stamp, begun, changes };
+            let before = Seq(frame.0 - 1);
+            let mut rows = Rows { index, machine: run.machine, ordinal, stamp, before, begun, changes };
             if !rows.fact(fact, &mut machine.open_gaps)? {
                 self.progress.unread += 1;
             }
         }
         let (Some(begin), Some(time)) = (begin, time) else { return Ok(()) };
+        if self.lost.is_some() && machine.life.is_none() {
+            changes.push(damage_gap(machine.ordinal, (first, begin)));
+        }
         let end = (Seq(first.0 + last as u64), time);
         let life = Life {
             incarnation: run.incarnation,
@@ -223,12 +266,39 @@ impl Applier {
     }
 }
 
+impl Applier {
+    /// Records of the journal are lost, from this one on: what each machine had is from then on not known for
+    /// certain, whatever its agent says later, for it said that of what the hub knew then.
+    pub(crate) fn lose(&mut self, first: Seq, next: Seq) -> Result<(), KvError> {
+        self.progress.applied = Seq(next.0 - 1);
+        if self.lost.is_some() {
+            return Ok(());
+        }
+        self.lost = Some(first);
+        let known = self.machines.values().filter_map(|machine| Some((machine.ordinal, machine.life?.1.last.1)));
+        let gaps = known.map(|(ordinal, time)| damage_gap(ordinal, (first, time))).collect();
+        self.index.kv()?.write(gaps)
+    }
+}
+
+/// A gap over all of a machine that nothing closes.
+fn damage_gap(ordinal: Ordinal, opened: (Seq, UnixNanos)) -> Change {
+    let root = BytePath::normalise(b"/").expect("`/` is a path");
+    let gap = GapRow { root, cause: GapCause::JournalDamaged, since: Some(opened.1), opened, closed: None };
+    // Behind the keys of gaps that a record opened: none of those has a number that long.
+    let key = Key::tag(Tag::Gap).u32(ordinal).u64(opened.0.0).byte(0).done();
+    (Table::Misc, key, Some(to_cbor(&gap)))
+}
+
 /// Rows of one record.
 struct Rows<'a> {
     index: &'a Index,
     machine: MachineId,
     ordinal: Ordinal,
     stamp: (Seq, UnixNanos),
+    /// The last record before this frame: what is asked of the index is asked as of then, so that applying a frame a
+    /// second time gives the same rows.
+    before: Seq,
     /// Directories that this frame creates.
     begun: &'a mut HashSet<(MachineId, NodeId)>,
     changes: &'a mut Vec<Change>,
@@ -312,7 +382,7 @@ impl Rows<'_> {
     /// recorded are of an earlier life of its node, which lost its last name to another one before the agent ended,
     /// or was a root that was not asked for any more.
     fn begins(&mut self, dir: NodeId, name: &EdgeName) -> Result<(), KvError> {
-        let (machine, at) = (self.machine, self.stamp.0);
+        let (machine, at) = (self.machine, self.before);
         let begins = self.begun.insert((machine, dir));
         let known = match name {
             EdgeName::Entry(_) => false,

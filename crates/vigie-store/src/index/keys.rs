@@ -9,6 +9,7 @@
 //!                                                       its first [metadata, pending]
 //! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints
 //! Misc    see [`Tag`]
+//! all but Misc   ff ff ff ff                            see [`STAMP`]
 //! ```
 //! A name has no zero byte, so the zero after it ends it.
 
@@ -60,6 +61,10 @@ pub(crate) const BAD_NODE: KvError = KvError::Row("nodes");
 const BAD_BLOCK: KvError = KvError::Row("blocks");
 
 const SEQ_LEN: usize = 6;
+
+/// The row of every table but `Misc` that holds where the next frame begins: 16 bytes, the same in each. Behind all others, for no
+/// machine has that number, and no digest that length.
+pub(crate) const STAMP: [u8; 4] = [u8::MAX; 4];
 
 /// Makes a key from left to right.
 #[derive(Clone, Debug)]

@@ -39,11 +39,12 @@ impl Index {
         self.kv.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(KvError::Away)
     }
 
-    /// Takes the medium away, or puts another in its place.
-    pub(crate) fn replace(&self, kv: Option<Arc<dyn Kv>>) {
-        *self.kv.write().unwrap_or_else(PoisonError::into_inner) = kv;
+    /// Takes the medium away, or puts another in its place; gives what was there.
+    pub(crate) fn replace(&self, kv: Option<Arc<dyn Kv>>) -> Option<Arc<dyn Kv>> {
+        let before = std::mem::replace(&mut *self.kv.write().unwrap_or_else(PoisonError::into_inner), kv);
         // An index that was built anew may number machines in another way.
         self.ordinals.write().unwrap_or_else(PoisonError::into_inner).clear();
+        before
     }
 
     /// The machine's number, if a record of it was indexed. Numbers never change, so they are kept.

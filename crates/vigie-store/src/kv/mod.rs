@@ -3,9 +3,11 @@
 
 mod fjall;
 mod mem;
+mod watched;
 
 pub(crate) use self::fjall::FjallKv;
 pub use mem::MemIndex;
+pub(crate) use watched::Watched;
 
 use crate::error::KvError;
 use std::fmt::Debug;

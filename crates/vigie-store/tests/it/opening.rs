@@ -173,7 +173,7 @@ fn sealed_segments_and_packs_are_a_chain() {
     let store = open(&dir).unwrap();
     let report = store.verify(&mut |_| true).unwrap();
     let name = segments[1].file_name().unwrap().to_string_lossy();
-    assert!(matches!(&report.journal[..], [place] if place.file.ends_with(&*name)), "{report:?}");
+    assert!(matches!(&report.places[..], [place] if place.file.ends_with(&*name)), "{report:?}");
     assert!(store.records(Seq(1), 1000).is_err(), "damage is no end");
     drop(store);
     std::fs::remove_dir_all(dir.join("index")).unwrap();

@@ -1,17 +1,21 @@
-//! Reading everything back. One walk along the journal reads every frame, and every block that it names in
-//! the order in which the packs hold them. Only when blocks are damaged, a second walk finds the files
-//! that need them.
+//! Reading everything back. One walk along the journal reads every frame, every block that it names in
+//! the order in which the packs hold them, and the rows of the index that come of it ([`compare`]). Only when blocks
+//! are damaged, a second walk finds the files that need them.
+
+mod compare;
 
 use crate::body::{Body, Place};
 use crate::compress::{decompress, open_block};
-use crate::error::StoreError;
+use crate::error::{KvError, StoreError, explain};
 use crate::group::root_block;
-use crate::journal::Frame;
+use crate::journal::{Damage, Frame};
 use crate::limits::AFFECTED_MAX;
-use crate::pack::BlockReadError;
+use crate::pack::{self, BlockReadError};
 use crate::shared::Shared;
 use crate::types::{DamagedBlock, DamagedPlace, Progress, VerifyReport};
+use compare::Compare;
 use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 use vigie_model::{BlockKind, BlockList, Digest, FileEvent, MachineId, NodeId, Seq};
 
 /// Blocks between two reports of progress.
@@ -22,10 +26,17 @@ pub(crate) fn verify(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
+    report.places.extend(shared.journal.damage().iter().map(DamagedPlace::from));
     let mut now = Progress { blocks_total: shared.blocks(), ..Progress::default() };
     let tail = shared.tail();
-    walk(shared, tail, &mut report.journal, |frame| {
+    // An index of a damaged journal has nothing to be compared with.
+    let mut compare = report.places.is_empty().then(|| Compare::new(shared));
+    walk(shared, tail, &mut report.places, |frame| {
         report.records += frame.body.records();
+        if let Some(Err(why)) = compare.as_mut().map(|compare| compare.frame(frame)) {
+            report.index = Some(why);
+            compare = None;
+        }
         for (digest, place) in &frame.body.blocks {
             if let Some(why) = check(shared, digest, place)? {
                 report.damaged.push(DamagedBlock {
@@ -46,14 +57,36 @@ pub(crate) fn verify(
         Ok(())
     })?;
     (report.blocks, report.bytes) = (now.blocks, now.bytes);
+    check_packs(shared, &mut report.places)?;
+    if let Some(compare) = compare.filter(|_| report.places.iter().all(|place| place.file.starts_with("packs"))) {
+        report.index = compare.finish(&mut || progress(now))?;
+    }
     if !report.damaged.is_empty() {
         name_files(shared, tail, &mut report)?;
+    }
+    if let Some(why) = &report.index {
+        shared.alarm.raise(why);
     }
     if progress(Progress { blocks_total: now.blocks, ..now }) { Ok(report) } else { Err(StoreError::Stopped) }
 }
 
-/// Visits every frame up to the tail. Where one cannot be read, the rest of its segment cannot be found
-/// either: that is noted, and the walk goes on with the next segment.
+/// Packs of which something is missing that is no block, or that were missing when the store was opened.
+fn check_packs(shared: &Shared, places: &mut Vec<DamagedPlace>) -> Result<(), StoreError> {
+    places.extend(shared.damage.iter().cloned());
+    for number in shared.packs.numbers() {
+        match shared.packs.check_head(number) {
+            Ok(()) => {}
+            Err(BlockReadError::Damaged(why)) => {
+                places.push(DamagedPlace { file: pack::shown(number), offset: 0, why });
+            }
+            Err(BlockReadError::Store(e)) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Visits every frame up to the tail. Where one cannot be read, that is noted, and the walk goes on with the next one
+/// that can.
 fn walk(
     shared: &Shared,
     tail: Seq,
@@ -61,6 +94,7 @@ fn walk(
     mut visit: impl FnMut(&Frame) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut place = shared.journal.start();
+    let mut next = Seq(1);
     loop {
         match shared.journal.read(place) {
             Ok(None) => return Ok(()),
@@ -68,11 +102,15 @@ fn walk(
             Ok(Some(frame)) => {
                 visit(&frame)?;
                 place = frame.next;
+                next = Seq(frame.first.0 + frame.body.records());
             }
             Err(StoreError::Damaged { file, offset, why }) => {
-                problems.push(DamagedPlace { file, offset, why });
-                match shared.journal.segment_after(place) {
-                    Some(next) => place = next,
+                let behind = shared.journal.behind(place, next)?;
+                let resumed = behind.map(|at| shared.journal.first_of(at)).transpose()?.flatten();
+                let damage = Damage { file, offset, why, first: next, next: resumed };
+                problems.push(DamagedPlace::from(&damage));
+                match behind {
+                    Some(behind) => place = behind,
                     None => return Ok(()),
                 }
             }
@@ -83,14 +121,23 @@ fn walk(
 
 /// Reads one block back; says what is wrong with it.
 fn check(shared: &Shared, digest: &Digest, place: &Place) -> Result<Option<String>, StoreError> {
-    match shared.packs.read(place) {
+    let why = match shared.packs.read(place) {
         Ok(stored) => {
             let opened = open_block(place.kind, place.codec, place.raw_len, &stored, digest);
-            Ok(opened.err().map(|e| e.to_string()))
+            opened.err().map(|e| e.to_string())
         }
-        Err(BlockReadError::Damaged(why)) => Ok(Some(why)),
-        Err(BlockReadError::Store(e)) => Err(e),
+        Err(BlockReadError::Damaged(why)) => Some(why),
+        Err(BlockReadError::Store(e)) => return Err(e),
+    };
+    if why.is_some() {
+        shared.packs.is_bad(place);
+        // One that was found damaged before may have been taken again: then that one counts.
+        let newest = shared.index.place(digest).ok().flatten();
+        if newest.is_some_and(|newest| (newest.pack, newest.offset) > (place.pack, place.offset)) {
+            return Ok(None);
+        }
     }
+    Ok(why)
 }
 
 /// Which damaged blocks each block stands on: itself, and through lists. Lists come after their children in
@@ -119,7 +166,7 @@ fn name_files(shared: &Shared, tail: Seq, report: &mut VerifyReport) -> Result<(
     for (block, files) in report.damaged.iter_mut().zip(files) {
         block.files_total = files.len() as u64;
         for (machine, node) in files.into_iter().take(AFFECTED_MAX) {
-            block.files.push((machine, last_path(shared, machine, node, tail)?));
+            block.files.push((machine, last_path(shared, machine, node, tail)));
         }
     }
     Ok(())
@@ -139,15 +186,42 @@ fn spread(shared: &Shared, body: &Body, taint: &mut Taint) {
     }
 }
 
-/// The path a node has now, or had when it last had one.
-fn last_path(shared: &Shared, machine: MachineId, node: NodeId, tail: Seq) -> Result<Vec<u8>, StoreError> {
+/// Longest wait for an index that is being built anew.
+const INDEX_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How often it is looked at meanwhile.
+const INDEX_LOOK: Duration = Duration::from_millis(20);
+
+/// The path a node has now, or had when it last had one. Where the index cannot tell, it is told from it once it was
+/// built anew.
+fn last_path(shared: &Shared, machine: MachineId, node: NodeId, tail: Seq) -> Vec<u8> {
+    let start = Instant::now();
+    loop {
+        let why = match ask_path(shared, machine, node, tail) {
+            Ok(Some(path)) => return path,
+            Ok(None) => return format!("(node {node}, whose path is not known)").into_bytes(),
+            Err(why) => explain(&why),
+        };
+        let is_hopeless = shared.alarm.why().is_none() && shared.index.kv().is_ok();
+        if is_hopeless || start.elapsed() > INDEX_WAIT_MAX {
+            return format!("(node {node}, whose path cannot be read: {why})").into_bytes();
+        }
+        std::thread::sleep(INDEX_LOOK);
+    }
+}
+
+fn ask_path(
+    shared: &Shared,
+    machine: MachineId,
+    node: NodeId,
+    tail: Seq,
+) -> Result<Option<Vec<u8>>, KvError> {
     if let Some(path) = shared.index.path_of(machine, node, tail)? {
-        return Ok(path);
+        return Ok(Some(path));
     }
     for seq in shared.index.named_at(machine, node)? {
         if let Some(path) = shared.index.path_of(machine, node, seq)? {
-            return Ok(path);
+            return Ok(Some(path));
         }
     }
-    Ok(format!("(node {node}, whose path is not known)").into_bytes())
+    Ok(None)
 }

@@ -1,5 +1,7 @@
 //! The directory of journal segments: what is found at open, how frames are read back, and how the one
-//! writer appends them.
+//! writer appends them. [`salvage`] reads what is left of a damaged one.
+
+mod salvage;
 
 use crate::body::Body;
 use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
@@ -51,6 +53,41 @@ pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segments: Mutex<Vec<Segment>>,
+    /// From where damage begins to the first frame behind it, in the same segment. Empty but when the journal was
+    /// opened as it is.
+    jumps: Vec<(FramePlace, FramePlace)>,
+    /// See [`Self::damage`].
+    damage: Vec<Damage>,
+    /// The record that would have followed when it was opened.
+    end: Seq,
+}
+
+/// Records that cannot be read any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// The file, below the store's directory.
+    pub file: String,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub why: String,
+    /// The first record that is lost, if any is.
+    pub first: Seq,
+    /// The first one behind; `None` when there is none.
+    pub next: Option<Seq>,
+}
+
+impl Damage {
+    /// What is wrong, and what is lost by it.
+    pub(crate) fn told(&self) -> String {
+        let (first, why) = (self.first, &self.why);
+        match self.next {
+            Some(next) if next == first => format!("{why}; no record is lost, but where some blocks lie"),
+            Some(next) if next.0 == first.0 + 1 => format!("{why}; record #{first} is lost"),
+            Some(next) => format!("{why}; records #{first} to #{} are lost", next.0 - 1),
+            None => format!("{why}; the records from #{first} on are lost"),
+        }
+    }
 }
 
 /// Sealed segments whose files readers keep open.
@@ -93,10 +130,23 @@ impl Journal {
         self.lock().iter().any(|s| s.first == place.segment && place.offset <= s.len)
     }
 
+    /// What cannot be read, in a journal that was opened as it is.
+    pub(crate) fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Whether these records are known to be lost: from `first` on, and before `next`.
+    pub(crate) fn is_lost(&self, first: Seq, next: Seq) -> bool {
+        self.damage.iter().any(|lost| lost.first <= first && lost.next.is_some_and(|end| next <= end))
+    }
+
     /// Reads the frame at a place. `None` at the end of the journal; a place at the end of a sealed segment
-    /// means the beginning of the next.
+    /// means the beginning of the next. Known damage is passed over.
     pub(crate) fn read(&self, place: FramePlace) -> Result<Option<Frame>, StoreError> {
-        let Some((place, segment, file)) = self.find(place)? else { return Ok(None) };
+        let Some((mut place, segment, file)) = self.find(place)? else { return Ok(None) };
+        if let Some((_, behind)) = self.jumps.iter().find(|(from, _)| *from == place) {
+            place = *behind;
+        }
         let io = |source| StoreError::Io { act: "read", file: shown(place.segment), source };
         let bad = |why: FrameError| StoreError::Damaged {
             file: shown(place.segment),
@@ -163,17 +213,25 @@ impl Journal {
             }
             firsts.pop();
         }
-        let mut opening = Opening { disk: &disk, dir, segments: Vec::new(), next: Seq(1) };
+        let mut opening = Opening { disk: &disk, dir, segments: Vec::new(), torn: 0, next: Seq(1) };
         for (at, first) in firsts.iter().enumerate() {
             opening.segment(Seq(*first), at + 1 == firsts.len())?;
         }
-        let Opening { segments, next, .. } = opening;
+        let Opening { segments, torn, next, .. } = opening;
         let open = segments.last().map(|s| (s.first, s.len, s.salt, s.file.clone()));
         let journal =
-            Arc::new(Journal { disk: disk.clone(), dir: dir.to_owned(), segments: Mutex::new(segments) });
+            Arc::new(Journal {
+                disk: disk.clone(),
+                dir: dir.to_owned(),
+                segments: Mutex::new(segments),
+                jumps: Vec::new(),
+                damage: Vec::new(),
+                end: next,
+            });
         let open =
             open.and_then(|(first, len, salt, file)| Some(OpenSegment { file: file?, first, len, salt }));
-        Ok((journal.clone(), JournalWriter { disk, dir: dir.to_owned(), journal, open, next, seal_bytes }))
+        let dir = dir.to_owned();
+        Ok((journal.clone(), JournalWriter { disk, dir, journal, open, torn, next, seal_bytes }))
     }
 }
 
@@ -196,6 +254,8 @@ struct Opening<'a> {
     disk: &'a Arc<dyn Disk>,
     dir: &'a Path,
     segments: Vec<Segment>,
+    /// Bytes behind the last frame.
+    torn: u64,
     next: Seq,
 }
 
@@ -225,13 +285,7 @@ impl Opening<'_> {
         let mut segment = Segment { first, len, salt: head.salt, file: None };
         if is_last {
             (segment.len, self.next) = scan_last(&path, &*file, &segment)?;
-            if segment.len < len {
-                file.truncate(segment.len).map_err(|e| io_error("cut the torn tail of", &path, e))?;
-                tracing::warn!(
-                    segment = %path.display(), bytes = len - segment.len,
-                    "cut a torn tail off the journal: it was never acknowledged"
-                );
-            }
+            self.torn = len - segment.len;
             segment.file = Some(file);
         }
         self.segments.push(segment);
@@ -326,11 +380,32 @@ pub(crate) struct JournalWriter {
     dir: PathBuf,
     journal: Arc<Journal>,
     open: Option<OpenSegment>,
+    /// Bytes behind the last frame, which [`Self::cut_torn_tail`] cuts off.
+    torn: u64,
     next: Seq,
     seal_bytes: u64,
 }
 
 impl JournalWriter {
+    /// One that has nothing to write to: of a journal that is only read.
+    pub(crate) fn of_nothing(disk: Arc<dyn Disk>, dir: &Path, journal: Arc<Journal>, next: Seq) -> Self {
+        JournalWriter { disk, dir: dir.to_owned(), journal, open: None, torn: 0, next, seal_bytes: 0 }
+    }
+
+    /// Cuts off what was being written when the last process died. To be called once it is known that nothing
+    /// acknowledged is missing: otherwise it may be no torn tail but damage.
+    pub(crate) fn cut_torn_tail(&mut self) -> Result<(), OpenError> {
+        let Some(open) = self.open.as_ref().filter(|_| self.torn > 0) else { return Ok(()) };
+        let path = self.dir.join(file_name(open.first));
+        open.file.truncate(open.len).map_err(|e| io_error("cut the torn tail of", &path, e))?;
+        tracing::warn!(
+            segment = %path.display(), bytes = self.torn,
+            "cut a torn tail off the journal: it was never acknowledged"
+        );
+        self.torn = 0;
+        Ok(())
+    }
+
     /// The number of the next record.
     pub(crate) fn next(&self) -> Seq {
         self.next
