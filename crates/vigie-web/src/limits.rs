@@ -12,7 +12,7 @@ pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Largest JSON answer that is read whole: a status or a flush report of many machines.
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Pieces of an answer that may wait for a slow reader; a piece has at most [`PIECE_BYTES`], or is one line.
+/// Pieces of an answer that may wait for a slow reader; a piece has at most [`PIECE_BYTES`].
 pub const PIECES_WAITING_MAX: usize = 8;
 
 /// Lines and archives are handed to the socket in pieces of this size.
@@ -50,12 +50,48 @@ pub const FLUSH_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest life of an invitation.
 pub const INVITE_VALID_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Connections of clients that are served at once; more of them wait to be accepted.
+/// Connections of clients that one listener has at once. At the limit the one that has been idle for longest is
+/// closed, so that whoever asks nothing keeps nobody out. All that can be busy is bounded below this:
+/// [`STREAMS_MAX`], [`STREAMS_WAITING_MAX`], [`FOLLOWERS_MAX`] and [`FLUSHES_MAX`] together.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// How long a client may take to send the head of a request, so that idle ones do not fill
-/// [`CONNECTIONS_MAX`].
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the head of a request, the wait between two requests included.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to send the body of a request, of [`REQUEST_BYTES_MAX`] at most.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Streamed answers (`ls`, `log` without `follow`, `cat`, `tree`) that one listener gives at once. A tree takes two
+/// threads and about a megabyte while its reader is slow. Each listener has its own, so that no user of the TCP
+/// address can keep the owner of the socket from restoring.
+pub const STREAMS_MAX: usize = 32;
+
+/// Requests for a streamed answer that may wait for one of [`STREAMS_MAX`] to end.
+pub const STREAMS_WAITING_MAX: usize = 64;
+
+/// How long such a request waits before it is refused.
+pub const STREAM_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Followers of the log that one listener has at once.
+pub const FOLLOWERS_MAX: usize = 64;
+
+/// Flushes that one listener waits for at once: each may be asked to wait for [`FLUSH_TIMEOUT_MAX`].
+pub const FLUSHES_MAX: usize = 64;
+
+/// When a client that was refused for want of room should ask again; said in `Retry-After`.
+pub const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// On TCP, a client that takes nothing of its answer for so long is dropped.
+pub const TCP_STALL_MAX: Duration = Duration::from_secs(60);
+
+/// The same on the Unix socket, whose only user is its owner: a pager may be left open over lunch.
+pub const SOCKET_STALL_MAX: Duration = Duration::from_secs(3600);
+
+/// Bytes that a connection collects before it writes them to the kernel, and the longest head of a request.
+pub const WRITE_BUFFER_BYTES: usize = 2 * PIECE_BYTES;
+
+const _: () =
+    assert!(STREAMS_MAX + STREAMS_WAITING_MAX + FOLLOWERS_MAX + FLUSHES_MAX + 16 <= CONNECTIONS_MAX);
 
 /// Wait after a failed accept: it fails for want of file descriptors, which others must give back first.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

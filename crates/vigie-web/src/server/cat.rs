@@ -5,20 +5,24 @@ use super::at::{Found, ObjectQuery, blocking, find, internal};
 use super::log::usage;
 use super::ls::content_state;
 use super::reply::{Refused, streamed};
+use super::room::Room;
 use crate::messages::{ApiError, ErrorKind, HEADER_STATE};
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
-use std::io;
+use std::io::{self, Write};
 use vigie_model::{BytePath, Content, NodeType};
 use vigie_store::{ContentReader, ReadError, Store, StoreError};
 
 pub(super) async fn cat(
     State(state): State<HubState>,
+    Extension(room): Extension<Room>,
     query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
+    let slot = room.stream().await?;
     let (found, content, left) = blocking(move || {
         let found = find(&*state.hub, &query)?;
         let content = file(&found)?;
@@ -32,7 +36,7 @@ pub(super) async fn cat(
         Ok((found, content, left))
     })
     .await?;
-    let (mut writer, mut response) = streamed("application/octet-stream");
+    let (mut writer, mut response) = streamed("application/octet-stream", slot);
     let headers = response.headers_mut();
     found.describe(headers);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(left));
@@ -43,12 +47,15 @@ pub(super) async fn cat(
         for piece in content {
             match piece {
                 Ok(piece) => {
-                    if writer.piece_blocking(piece.into()).is_err() {
+                    if writer.write_all(&piece).is_err() {
                         return;
                     }
                 }
                 Err(error) => return writer.break_off(io::Error::other(error)),
             }
+        }
+        if writer.push_blocking().is_err() {
+            tracing::debug!("the client did not wait for the end of its file");
         }
     });
     Ok(response)

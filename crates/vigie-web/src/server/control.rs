@@ -2,13 +2,14 @@
 
 use super::at::blocking;
 use super::reply::Refused;
+use super::room::Room;
 use super::sides::InviteRefused;
 use super::{AgentState, HubState};
 use crate::limits::{FLUSH_TIMEOUT_MAX, INVITE_VALID_MAX};
 use crate::messages::{ApiError, ErrorKind, FlushReport, FlushRequest, InviteRequest, Invited};
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::{Extension, Json};
 use std::time::Duration;
 
 /// How long a flush waits when the question does not say.
@@ -43,9 +44,11 @@ pub(super) fn part(name: &str, status: serde_json::Value) -> serde_json::Value {
 
 pub(super) async fn hub_flush(
     State(state): State<HubState>,
+    Extension(room): Extension<Room>,
     body: Body<FlushRequest>,
 ) -> Result<Json<FlushReport>, Refused> {
     let request = read(body)?;
+    let _slot = room.flush()?;
     let machine = match &request.machine {
         Some(name) => Some(
             blocking({
@@ -61,9 +64,11 @@ pub(super) async fn hub_flush(
 
 pub(super) async fn agent_flush(
     State(state): State<AgentState>,
+    Extension(room): Extension<Room>,
     body: Body<FlushRequest>,
 ) -> Result<Json<FlushReport>, Refused> {
     let request = read(body)?;
+    let _slot = room.flush()?;
     if request.machine.is_some() {
         let error = ApiError::new(ErrorKind::Unsupported, "an agent can only flush itself");
         return Err(error.hint("ask the hub for another machine").into());

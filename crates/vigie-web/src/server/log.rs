@@ -3,9 +3,11 @@
 use super::HubState;
 use super::at::{bad_instant, blocking, internal, machine, not_watched, path};
 use super::reply::{BodyWriter, Gone, NDJSON, Refused, streamed};
+use super::room::Room;
 use crate::journal::{Enough, Kind, Page, Selection, Since, Walk, WalkError, cursor, read_cursor};
 use crate::messages::{ApiError, ErrorBody, ErrorKind, HEADER_CURSOR};
 use crate::text::parse_instant;
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue};
@@ -34,15 +36,17 @@ pub(super) struct Question {
 
 pub(super) async fn log(
     State(state): State<HubState>,
+    Extension(room): Extension<Room>,
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(question) = question.map_err(usage)?;
+    let slot = if question.follow { room.follower()? } else { room.stream().await? };
     let store = state.hub.store().clone();
     let tail = store.tail();
     let last = *tail.borrow();
     let follow = question.follow;
     let telling = blocking(move || begin(&store, &question, last)).await?;
-    let (writer, mut response) = streamed(NDJSON);
+    let (writer, mut response) = streamed(NDJSON, slot);
     if let Ok(value) = HeaderValue::from_str(&cursor(last)) {
         response.headers_mut().insert(HeaderName::from_static(HEADER_CURSOR), value);
     }

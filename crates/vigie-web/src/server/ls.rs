@@ -4,9 +4,11 @@ use super::HubState;
 use super::at::{Found, ObjectQuery, Target, blocking, find, internal};
 use super::log::usage;
 use super::reply::{BodyWriter, Gone, NDJSON, Refused, streamed};
+use super::room::Room;
 use super::walk::{Step, TreeWalk};
 use crate::messages::{ContentState, Entry};
 use crate::text::{Shown, octal, rfc3339_of_file};
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -16,13 +18,15 @@ use vigie_store::{NodeVersion, Store};
 
 pub(super) async fn ls(
     State(state): State<HubState>,
+    Extension(room): Extension<Room>,
     query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
+    let slot = room.stream().await?;
     let store = state.hub.store().clone();
     let recursive = query.recursive;
     let found = blocking(move || find(&*state.hub, &query)).await?;
-    let (writer, mut response) = streamed(NDJSON);
+    let (writer, mut response) = streamed(NDJSON, slot);
     found.describe(response.headers_mut());
     tokio::task::spawn_blocking(move || {
         if list(&store, &found, recursive, writer).is_err() {

@@ -16,8 +16,11 @@ mod log;
 mod ls;
 mod reply;
 mod roles;
+mod room;
+mod seat;
 mod sides;
 mod socket;
+mod stall;
 mod tree;
 mod verify;
 mod walk;
@@ -26,13 +29,12 @@ pub use sides::{AgentSide, HealthSide, HubSide, InviteRefused, RoleRefused};
 pub use socket::{ListenError, ShortPath};
 pub use verify::verify_store;
 
-use crate::limits::REQUEST_BYTES_MAX;
 use crate::messages::{ApiError, ErrorKind, PREFIX};
 use accept::Listener;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use reply::Refused;
+use room::Room;
 use socket::{OwnSocket, SocketFile, bind_loopback};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -148,7 +150,6 @@ async fn serve(
         .method_not_allowed_fallback(async || {
             Refused(ApiError::new(ErrorKind::Usage, "this address wants another HTTP method"))
         })
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(axum::middleware::from_fn(guard::refuse_pages));
     let tcp = match listen.tcp {
         Some(address) => Some(bind_loopback(address).await?),
@@ -158,9 +159,13 @@ async fn serve(
     let mut listeners = JoinSet::new();
     let tcp_address = tcp.as_ref().and_then(|l| l.local_addr().ok());
     if let Some(tcp) = tcp {
-        let guarded = router.clone().layer(axum::middleware::from_fn(guard::refuse_foreign_hosts));
+        let guarded = router
+            .clone()
+            .layer(axum::middleware::from_fn(guard::refuse_foreign_hosts))
+            .layer(Extension(Room::new()));
         listeners.spawn(accept::accept_loop(Listener::Tcp(tcp), guarded, stop.clone()));
     }
+    let router = router.layer(Extension(Room::new()));
     listeners.spawn(accept::accept_loop(Listener::Socket(listener), router, stop.clone()));
     Ok(Running { stop, listeners, tcp: tcp_address, _file: file })
 }

@@ -1,6 +1,6 @@
 //! Answers: refusals, and streams that hold only a few pieces at a time.
 
-use crate::limits::{PIECE_BYTES, PIECES_WAITING_MAX};
+use crate::limits::{PIECE_BYTES, PIECES_WAITING_MAX, RETRY_AFTER};
 use crate::messages::{ApiError, ErrorBody, ErrorKind};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -35,7 +35,11 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         tracing::error!(error = %error.message, "the API could not answer");
     }
     let body = ErrorBody { error: error.clone() };
-    (status, axum::Json(body)).into_response()
+    let mut response = (status, axum::Json(body)).into_response();
+    if error.kind == ErrorKind::Unavailable {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+    }
+    response
 }
 
 /// The client has gone: stop working for it.
@@ -53,15 +57,18 @@ pub(super) struct BodyWriter {
     buffer: Vec<u8>,
 }
 
-/// A body and its writing end.
-pub(super) fn streamed(content_type: &'static str) -> (BodyWriter, Response) {
+/// A body and its writing end. The body keeps `slot` for as long as the client has not taken all of it.
+pub(super) fn streamed(content_type: &'static str, slot: impl Send + 'static) -> (BodyWriter, Response) {
     let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     // An error closes the connection with all that is not written yet: what came before it gets its turn.
-    let stream = ReceiverStream::new(receiver).then(|piece: io::Result<Bytes>| async {
-        if piece.is_err() {
-            tokio::task::yield_now().await;
+    let stream = ReceiverStream::new(receiver).then(move |piece: io::Result<Bytes>| {
+        let _held = &slot;
+        async {
+            if piece.is_err() {
+                tokio::task::yield_now().await;
+            }
+            piece
         }
-        piece
     });
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -87,24 +94,18 @@ impl BodyWriter {
 
     /// Sends what is buffered.
     pub(super) async fn push(&mut self) -> Result<(), Gone> {
-        match self.take() {
-            Some(piece) => self.pieces.send(Ok(piece)).await.map_err(|_| Gone),
-            None => self.alive(),
+        for piece in self.take() {
+            self.pieces.send(Ok(piece)).await.map_err(|_| Gone)?;
         }
+        self.alive()
     }
 
     /// Sends what is buffered, from a blocking thread.
     pub(super) fn push_blocking(&mut self) -> Result<(), Gone> {
-        match self.take() {
-            Some(piece) => self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone),
-            None => self.alive(),
+        for piece in self.take() {
+            self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone)?;
         }
-    }
-
-    /// Sends a piece as it is, from a blocking thread.
-    pub(super) fn piece_blocking(&mut self, piece: Bytes) -> Result<(), Gone> {
-        self.push_blocking()?;
-        self.pieces.blocking_send(Ok(piece)).map_err(|_| Gone)
+        self.alive()
     }
 
     /// Puts the reason why a stream of lines had to stop into the buffer, as its last line.
@@ -126,8 +127,10 @@ impl BodyWriter {
         self.pieces.closed().await;
     }
 
-    fn take(&mut self) -> Option<Bytes> {
-        (!self.buffer.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.buffer)))
+    /// What is buffered, in pieces: a line may be longer than one, and only so many pieces wait.
+    fn take(&mut self) -> impl Iterator<Item = Bytes> + use<> {
+        let mut rest = Bytes::from(std::mem::take(&mut self.buffer));
+        std::iter::from_fn(move || (!rest.is_empty()).then(|| rest.split_to(rest.len().min(PIECE_BYTES))))
     }
 
     fn alive(&self) -> Result<(), Gone> {
@@ -139,16 +142,60 @@ impl BodyWriter {
 impl io::Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve(2 * PIECE_BYTES);
+            self.buffer.reserve_exact(PIECE_BYTES);
         }
-        self.buffer.extend_from_slice(bytes);
+        let taken = bytes.len().min(PIECE_BYTES.saturating_sub(self.buffer.len()));
+        self.buffer.extend_from_slice(&bytes[..taken]);
         if self.is_full() {
             self.flush()?;
         }
-        Ok(bytes.len())
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.push_blocking().map_err(|gone| io::Error::new(io::ErrorKind::BrokenPipe, gone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_costs_a_bounded_number_of_bounded_pieces() {
+        let (mut writer, response) = streamed(NDJSON, ());
+        let bytes = vec![7; 100 * PIECE_BYTES];
+        let (sent, mut came) = (bytes.clone(), Vec::new());
+        let writing = tokio::task::spawn_blocking(move || writer.write_all(&sent));
+        let mut pieces = response.into_body().into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.unwrap();
+            assert!(piece.len() <= PIECE_BYTES, "a piece of {} bytes", piece.len());
+            came.extend_from_slice(&piece);
+        }
+        writing.await.unwrap().unwrap();
+        assert!(came == bytes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_line_is_cut_into_pieces() {
+        let (mut writer, response) = streamed(NDJSON, ());
+        writer.line(&"x".repeat(2 * PIECES_WAITING_MAX * PIECE_BYTES)).unwrap();
+        let waits = tokio::time::timeout(Duration::from_secs(1), writer.push()).await;
+        assert!(waits.is_err(), "all of it was taken though nobody reads");
+        drop(response);
+        assert_eq!(writer.push().await, Err(Gone));
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_free_when_the_client_has_gone() {
+        let slot = std::sync::Arc::new(());
+        let (writer, response) = streamed(NDJSON, slot.clone());
+        drop(writer);
+        assert_eq!(std::sync::Arc::strong_count(&slot), 2, "the client has not taken the end");
+        drop(response);
+        assert_eq!(std::sync::Arc::strong_count(&slot), 1);
     }
 }

@@ -4,7 +4,9 @@ use super::HubState;
 use super::at::{Found, ObjectQuery, blocking, find};
 use super::log::usage;
 use super::reply::{BodyWriter, Refused, streamed};
+use super::room::Room;
 use super::walk::{Step, TreeWalk};
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -22,9 +24,11 @@ const PAGES_AHEAD: usize = 4;
 
 pub(super) async fn tree(
     State(state): State<HubState>,
+    Extension(room): Extension<Room>,
     query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(usage)?;
+    let slot = room.stream().await?;
     let store = state.hub.store().clone();
     let found = blocking(move || {
         let found = find(&*state.hub, &query)?;
@@ -32,7 +36,7 @@ pub(super) async fn tree(
         Ok(found)
     })
     .await?;
-    let (writer, mut response) = streamed("application/x-tar");
+    let (writer, mut response) = streamed("application/x-tar", slot);
     found.describe(response.headers_mut());
     tokio::task::spawn_blocking(move || write(&store, &found, writer));
     Ok(response)

@@ -22,7 +22,7 @@ pub(super) async fn verify(State(state): State<HubState>) -> Result<Response, Re
         return Err(error.hint("it reads the whole store; ask again when it is done").into());
     };
     let store = state.hub.store().clone();
-    let (mut writer, response) = streamed(NDJSON);
+    let (mut writer, response) = streamed(NDJSON, ());
     tokio::task::spawn_blocking(move || {
         if run(&store, &mut writer).is_err() {
             tracing::debug!("the client did not wait for the end of its verification");

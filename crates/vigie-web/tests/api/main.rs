@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
 mod control;
+mod crowd;
 mod guard;
 mod health;
 mod log;
