@@ -146,7 +146,7 @@ impl Context {
     }
 
     /// Says why an answer may not be the whole truth: its instant lies in a gap, or after the machine was heard
-    /// of. True when there is a reason.
+    /// of, or what was asked for was not seen whole. True when there is a reason.
     pub(crate) fn warn_of_doubts(&self, answer: &Answer) -> bool {
         for gap in &answer.gaps {
             let root = vigie_web::text::exact(&gap.root, gap.root_b64.as_deref());
@@ -166,7 +166,11 @@ impl Context {
                  is what it told last (--at '#{last_seq}')"
             ));
         }
-        !answer.gaps.is_empty() || answer.away.is_some()
+        for place in &answer.unseen {
+            let path = vigie_web::text::exact(&place.path, place.path_b64.as_deref());
+            self.out.warn(&format!("not all of {} could be seen: this is what was known of it last", escaped(&path)));
+        }
+        !answer.gaps.is_empty() || answer.away.is_some() || !answer.unseen.is_empty()
     }
 }
 
