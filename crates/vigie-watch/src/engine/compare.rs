@@ -34,7 +34,9 @@ impl Engine {
         let unsure =
             is_file && known.flags.has(Flags::PENDING) && (why.has(Why::SETTLE) || why.has(Why::SCAN));
         let stale = is_file && self.is_stale(node, stat, why);
-        let announce = why.has(Why::ANNOUNCE) && self.reads.is_wanted(node);
+        let refused =
+            why.has(Why::REFUSED) && self.index.get(node).is_some_and(|n| n.flags.has(Flags::UNREADABLE));
+        let announce = (why.has(Why::ANNOUNCE) && self.reads.is_wanted(node)) || refused;
         let thorough = !same_ctime || announce || unsure || why.has(Why::ATTRIB);
         if thorough {
             let Ok(meta) = self.metadata(here) else { return };
@@ -45,9 +47,10 @@ impl Engine {
             } else {
                 Say::Changes
             };
-            self.compare_metadata(node, meta, stale, say);
+            self.compare_metadata(node, meta, stale || refused, say);
         }
-        if stale {
+        // To read again at once what was just refused would not end.
+        if stale && !why.is_only(Why::REFUSED) {
             self.want(node, stat, why, self.now);
         }
         if thorough && stat.kind == Kind::Dir {

@@ -165,7 +165,7 @@ impl Engine {
             return Seen::New(self.create(here, id, meta));
         };
         let source = self.source_of(node, id);
-        let is_dir = self.index.get(node).is_some_and(|n| n.is_dir());
+        let is_dir = self.is_dir(node);
         if is_dir && (matches!(source, Source::StillThere) || self.is_root_node(node)) {
             if !self.is_real_place(here, node) {
                 return self.second_place(here, node);
@@ -232,14 +232,25 @@ impl Engine {
         Source::Moved(dir, name)
     }
 
-    /// Whether a name leads to a node at this moment; `None` when its directory is not where it should be.
+    /// Whether a name leads to a node at this moment; `None` when its directory is not where it should be. A name in
+    /// a directory that may not be opened is believed, but not of a directory, which has only one.
     fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> Option<bool> {
-        let handle = self.open(dir).ok()?;
+        let handle = match self.open(dir) {
+            Ok(handle) => handle,
+            Err(OpenError::Refused(_)) if self.index.find(&id).is_some_and(|key| !self.is_dir(key)) => {
+                return Some(true);
+            }
+            Err(_) => return None,
+        };
         let found = handle.stat_entry(name).and_then(|stat| handle.identify_entry(name, &stat));
         let leads =
             found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
         self.keep(dir, handle);
         Some(leads)
+    }
+
+    fn is_dir(&self, node: Key) -> bool {
+        self.index.get(node).is_some_and(|n| n.is_dir())
     }
 
     fn index_take(&mut self, node: Key, source: &Source) {

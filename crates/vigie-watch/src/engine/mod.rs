@@ -425,7 +425,7 @@ impl Engine {
         self.fail(job.path(), ErrorAct::Read, errno);
         // If it was readable before, the record of now must say that there is newer content.
         if self.index.get(node).is_some_and(|n| !n.flags.has(Flags::PENDING)) {
-            self.mark_self(node, Why::ATTRIB, When::Now);
+            self.mark_self(node, Why::REFUSED, When::Now);
         }
     }
 

@@ -9,3 +9,4 @@ mod random;
 mod real;
 mod replica;
 mod snapshot;
+mod unseen;
