@@ -5,6 +5,7 @@
 mod comparing;
 mod driver;
 mod fake;
+mod mounts;
 mod random;
 mod real;
 mod replica;

@@ -48,8 +48,8 @@ pub(crate) struct LsArgs {
 
 impl LsArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let top = self.location.path.as_bytes().to_vec();
         let query = context.tree_query(&self.location, self.at).await?;
+        let top = query.path.as_bytes().to_vec();
         let word = self.location.word.as_deref();
         let listed = context.hub()?.ls(&query, self.recursive).await;
         let (answer, mut lines) = context.of_place(word, listed).await?;
