@@ -45,7 +45,8 @@ impl ContentState {
     pub fn from_bytes(value: &[u8]) -> Option<Self> {
         let every = [(true, false), (false, true), (true, true)];
         let present = every.map(|(pending, torn)| ContentState::Present { pending, torn });
-        let all = present.into_iter().chain([ContentState::Missing, ContentState::Damaged, ContentState::Unseen]);
+        let all =
+            present.into_iter().chain([ContentState::Missing, ContentState::Damaged, ContentState::Unseen]);
         all.into_iter().find(|state| state.as_str().is_some_and(|text| text.as_bytes() == value))
     }
 }

@@ -104,12 +104,7 @@ impl<W: Write> TreeWriter<W> {
         self.any_directory(path, meta, ContentState::Unseen)
     }
 
-    fn any_directory(
-        &mut self,
-        path: &[u8],
-        meta: &Metadata,
-        state: ContentState,
-    ) -> Result<(), WriteError> {
+    fn any_directory(&mut self, path: &[u8], meta: &Metadata, state: ContentState) -> Result<(), WriteError> {
         if meta.node_type != NodeType::Directory {
             return Err(WriteError::Misuse("this is not a directory"));
         }

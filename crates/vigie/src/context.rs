@@ -196,7 +196,10 @@ impl Context {
         }
         for place in &answer.unseen {
             let path = vigie_web::text::exact(&place.path, place.path_b64.as_deref());
-            self.out.warn(&format!("not all of {} could be seen: this is what was known of it last", escaped(&path)));
+            self.out.warn(&format!(
+                "not all of {} could be seen: this is what was known of it last",
+                escaped(&path)
+            ));
         }
         !answer.gaps.is_empty() || answer.away.is_some() || !answer.unseen.is_empty()
     }

@@ -145,7 +145,9 @@ impl Index {
     ) -> Result<Option<(BytePath, Vec<NodeId>)>, KvError> {
         let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
         let holding = self.roots(machine, at)?.into_iter().filter(|(root, _)| path.below(root).is_some());
-        let Some((root, node)) = holding.min_by_key(|(root, _)| root.as_bytes().len()) else { return Ok(None) };
+        let Some((root, node)) = holding.min_by_key(|(root, _)| root.as_bytes().len()) else {
+            return Ok(None);
+        };
         let mut nodes = vec![node];
         let rest = path.below(&root).unwrap_or_default();
         let mut dir = node;

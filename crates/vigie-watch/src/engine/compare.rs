@@ -1,11 +1,11 @@
 //! What changed of a node that is where it was: its metadata, which is recorded at once, and its content,
 //! which is to be read.
 
-use super::{Engine, OpenError};
 use super::dirty::{When, Why};
 use super::index::{Flags, Key};
 use super::look::Here;
 use super::reads::Want;
+use super::{Engine, OpenError};
 use crate::files::{Dir, Kind, Stat};
 use crate::limits::ANNOUNCE_AFTER;
 use std::io;

@@ -198,10 +198,7 @@ impl Engine {
     /// A known directory that nobody watches yet: it was, or will be, missed by a comparison because it moved while
     /// that went on. (One that cannot be watched or listed has been said, and is tried again elsewhere.)
     fn make_up_listing(&mut self, node: Key, why: Why) {
-        let is_missed = self
-            .index
-            .get(node)
-            .is_some_and(|n| n.is_dir() && !n.flags.has(Flags::UNWATCHED));
+        let is_missed = self.index.get(node).is_some_and(|n| n.is_dir() && !n.flags.has(Flags::UNWATCHED));
         // The comparison of a root goes down by itself.
         let is_missed = is_missed && !self.is_unlisted(node);
         if is_missed && why.is_live() && self.index.watch(node).is_none() {
@@ -290,7 +287,9 @@ impl Engine {
         let (first, second) = (self.index_path(node), self.path_of_entry(here.dir, here.name));
         let (first, second) = (String::from_utf8_lossy(&first), String::from_utf8_lossy(&second));
         if self.cover(here.dir, here.name) {
-            tracing::warn!("{second} is {first} once more: it is recorded there, and what lies below is hidden");
+            tracing::warn!(
+                "{second} is {first} once more: it is recorded there, and what lies below is hidden"
+            );
         }
         Seen::Failed
     }

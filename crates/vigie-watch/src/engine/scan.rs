@@ -166,7 +166,15 @@ impl Engine {
                 return None;
             }
         };
-        let listing = Listing { job, handle, names: Vec::new(), listed: false, at: 0, failed: HashSet::new(), below: Vec::new() };
+        let listing = Listing {
+            job,
+            handle,
+            names: Vec::new(),
+            listed: false,
+            at: 0,
+            failed: HashSet::new(),
+            below: Vec::new(),
+        };
         match self.mark(&listing) {
             Ok(()) => Some(listing),
             Err(error) => {

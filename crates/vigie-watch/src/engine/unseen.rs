@@ -250,7 +250,8 @@ impl Engine {
             }
             UnseenCause::Entries => {
                 let names = self.hidden.entries.get(&dir).map(|unlooked| &unlooked.names);
-                let first = names.and_then(|names| names.keys().next()).map(|name| String::from_utf8_lossy(name));
+                let first =
+                    names.and_then(|names| names.keys().next()).map(|name| String::from_utf8_lossy(name));
                 let (first, all) = (first.unwrap_or_default(), names.map_or(0, BTreeMap::len));
                 let more = if all > 1 { format!(" and {} more", all - 1) } else { String::new() };
                 format!("{path}: what is at {first}{more} cannot be looked at")

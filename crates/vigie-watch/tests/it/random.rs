@@ -96,7 +96,9 @@ fn live(random: &mut Random, rig: &mut Rig, held: &mut Vec<ReadJob>) {
 pub(crate) fn assert_nothing_looks_gone(rig: &Rig, what: &str) {
     let (truth, tree) = (rig.fs.snapshot(b"/data"), rig.replica.tree("/data"));
     let unseen = rig.replica.unseen("/data");
-    for path in truth.keys().filter(|p| !tree.contains_key(*p)).chain(tree.keys().filter(|p| !truth.contains_key(*p))) {
+    for path in
+        truth.keys().filter(|p| !tree.contains_key(*p)).chain(tree.keys().filter(|p| !truth.contains_key(*p)))
+    {
         let hidden = |dir: &String| path.starts_with(format!("{dir}/").as_bytes());
         let path = String::from_utf8_lossy(path);
         assert!(unseen.iter().any(hidden), "{what}: {path}, unseen: {unseen:?}\n{}", rig.replica.tail());

@@ -87,7 +87,11 @@ impl Replica {
             }
             FileEvent::Seen(e) => {
                 let node = self.nodes.get_mut(&e.node).expect("a node that is known");
-                assert!(std::mem::replace(&mut node.pending, false), "{e:?}: was not unseen\n{}", self.tail());
+                assert!(
+                    std::mem::replace(&mut node.pending, false),
+                    "{e:?}: was not unseen\n{}",
+                    self.tail()
+                );
             }
             FileEvent::Superseded(_) => panic!("not written by this version"),
         }

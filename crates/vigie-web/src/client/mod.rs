@@ -16,8 +16,8 @@ use crate::limits::ANSWER_BYTES_MAX;
 use crate::messages::query_pairs;
 use crate::messages::{
     Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, GroupStatus, HEADER_AWAY,
-    HEADER_CURSOR, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, HEADER_UNSEEN, InviteRequest, Invited, LogLine, LogQuery, PREFIX,
-    SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
+    HEADER_CURSOR, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, HEADER_UNSEEN, InviteRequest, Invited, LogLine,
+    LogQuery, PREFIX, SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;

@@ -4,7 +4,9 @@ use super::away::beyond;
 use super::reply::Refused;
 use super::sides::HubSide;
 use crate::limits::GAPS_NAMED_MAX;
-use crate::messages::{ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_UNSEEN, UnseenPlace};
+use crate::messages::{
+    ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_UNSEEN, UnseenPlace,
+};
 use crate::text::{BadInstant, Shown, from_base64, parse_instant, place, rfc3339};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -116,7 +118,8 @@ pub(super) fn find(hub: &dyn HubSide, query: &ObjectQuery) -> Result<Found, ApiE
     let at = store.resolve(machine, at).map_err(|error| unknown_instant(&query.machine, error))?;
     let concerns = |gap: &Gap| gap.root.below(&path).is_some() || path.below(&gap.root).is_some();
     let gaps: Vec<Gap> = at.inside.into_iter().filter(concerns).collect();
-    let asked = Asked { machine, name: query.machine.clone(), path, seq: at.seq, gaps, away, unseen: Vec::new() };
+    let asked =
+        Asked { machine, name: query.machine.clone(), path, seq: at.seq, gaps, away, unseen: Vec::new() };
     let asked = Asked { unseen: unseen_on_the_way(store, &asked)?, ..asked };
     let target = target(store, &asked)?;
     Ok(Found { asked, target })
@@ -126,7 +129,9 @@ pub(super) fn find(hub: &dyn HubSide, query: &ObjectQuery) -> Result<Found, ApiE
 /// says all.
 fn unseen_on_the_way(store: &Store, asked: &Asked) -> Result<Vec<BytePath>, ApiError> {
     let Asked { machine, path, seq, .. } = asked;
-    let Some((root, nodes)) = store.way(*machine, path, *seq).map_err(internal)? else { return Ok(Vec::new()) };
+    let Some((root, nodes)) = store.way(*machine, path, *seq).map_err(internal)? else {
+        return Ok(Vec::new());
+    };
     for (depth, node) in nodes.into_iter().enumerate() {
         let version = store.node(*machine, node, *seq).map_err(internal)?;
         let is_unseen = |state: &NodeState| state.pending && state.meta.node_type == NodeType::Directory;

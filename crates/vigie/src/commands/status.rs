@@ -203,7 +203,8 @@ fn remarks<'a>(out: &Output, agents: impl IntoIterator<Item = &'a AgentStatus>) 
         for root in &agent.roots {
             let place = format!("{}:{}", agent.machine, root.path);
             let warning = root.warning.iter().map(|w| format!("warning  {place}: {w}"));
-            lines.extend(warning.chain(not_read(root, &place)).map(|text| out.paint(Paint::Attention, &text)));
+            lines
+                .extend(warning.chain(not_read(root, &place)).map(|text| out.paint(Paint::Attention, &text)));
         }
         let notices = agent.notices.iter().map(|notice| format!("notice   {}: {notice}", agent.machine));
         lines.extend(notices.map(|text| out.paint(Paint::Attention, &text)));
