@@ -84,7 +84,8 @@ impl Shared {
                 contents: engine.as_ref().map_or(0, |e| e.reads) + self.ledger.len() as u64,
                 lag_ms: u64::try_from(lag / 1_000_000).unwrap_or(0),
             },
-            roots: engine.map(|engine| roots(&engine)).unwrap_or_default(),
+            roots: engine.as_ref().map(roots).unwrap_or_default(),
+            notices: engine.map(|engine| engine.notices).unwrap_or_default(),
         }
     }
 }
@@ -97,6 +98,8 @@ fn roots(engine: &Status) -> Vec<RootStatus> {
         node_id_tier: root.tier.as_str().into(),
         nodes: root.nodes,
         watches: root.watches,
+        unreadable: root.unreadable,
+        unseen: root.unseen,
         gap: root.gaps.first().map(|(cause, _)| cause.as_str().into()),
         warning: root.warning.clone(),
     };

@@ -16,6 +16,8 @@ pub enum ContentState {
     Missing,
     /// The stored content cannot be read any more.
     Damaged,
+    /// Of a directory: not all that it held could be seen. What is in it is what was known last.
+    Unseen,
 }
 
 impl ContentState {
@@ -35,6 +37,7 @@ impl ContentState {
             ContentState::Present { pending: true, torn: true } => Some("pending,torn"),
             ContentState::Missing => Some("missing"),
             ContentState::Damaged => Some("damaged"),
+            ContentState::Unseen => Some("unseen"),
         }
     }
 
@@ -42,7 +45,8 @@ impl ContentState {
     pub fn from_bytes(value: &[u8]) -> Option<Self> {
         let every = [(true, false), (false, true), (true, true)];
         let present = every.map(|(pending, torn)| ContentState::Present { pending, torn });
-        let all = present.into_iter().chain([ContentState::Missing, ContentState::Damaged]);
+        let all =
+            present.into_iter().chain([ContentState::Missing, ContentState::Damaged, ContentState::Unseen]);
         all.into_iter().find(|state| state.as_str().is_some_and(|text| text.as_bytes() == value))
     }
 }
@@ -62,6 +66,8 @@ pub struct Counts {
     pub damaged: u64,
     /// Files of which no content was ever stored.
     pub missing: u64,
+    /// Directories that were not seen whole.
+    pub unseen: u64,
 }
 
 impl Counts {
@@ -79,13 +85,14 @@ impl Counts {
                 "torn" => counts.torn = number,
                 "damaged" => counts.damaged = number,
                 "missing" => counts.missing = number,
+                "unseen" => counts.unseen = number,
                 _ => {}
             }
         }
         Some(Counts { entries: entries?, bytes: bytes?, ..counts })
     }
 
-    /// Takes note of one file's state.
+    /// Takes note of the state of one file or directory.
     pub(crate) fn note(&mut self, state: ContentState) {
         match state {
             ContentState::Present { pending, torn } => {
@@ -94,6 +101,7 @@ impl Counts {
             }
             ContentState::Missing => self.missing += 1,
             ContentState::Damaged => self.damaged += 1,
+            ContentState::Unseen => self.unseen += 1,
         }
     }
 }
@@ -101,10 +109,11 @@ impl Counts {
 /// The value of `VIGIE.end`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { entries, bytes, pending, torn, damaged, missing } = self;
+        let Counts { entries, bytes, pending, torn, damaged, missing, unseen } = self;
         write!(
             f,
-            "entries={entries} bytes={bytes} pending={pending} torn={torn} damaged={damaged} missing={missing}"
+            "entries={entries} bytes={bytes} pending={pending} torn={torn} damaged={damaged} missing={missing} \
+             unseen={unseen}"
         )
     }
 }
@@ -117,7 +126,8 @@ mod tests {
     fn states_are_read_as_they_are_written() {
         let states =
             [ContentState::PENDING, ContentState::TORN, ContentState::Missing, ContentState::Damaged];
-        for state in states.into_iter().chain([ContentState::Present { pending: true, torn: true }]) {
+        let both = ContentState::Present { pending: true, torn: true };
+        for state in states.into_iter().chain([both, ContentState::Unseen]) {
             assert_eq!(ContentState::from_bytes(state.as_str().unwrap().as_bytes()), Some(state));
         }
         assert_eq!(ContentState::WHOLE.as_str(), None);
@@ -126,8 +136,8 @@ mod tests {
 
     #[test]
     fn counts_have_golden_text() {
-        let counts = Counts { entries: 3, bytes: 9, pending: 1, torn: 0, damaged: 2, missing: 4 };
-        let text = "entries=3 bytes=9 pending=1 torn=0 damaged=2 missing=4";
+        let counts = Counts { entries: 3, bytes: 9, pending: 1, torn: 0, damaged: 2, missing: 4, unseen: 5 };
+        let text = "entries=3 bytes=9 pending=1 torn=0 damaged=2 missing=4 unseen=5";
         assert_eq!(counts.to_string(), text);
         assert_eq!(Counts::from_bytes(text.as_bytes()), Some(counts));
         assert!(Counts::from_bytes(b"bytes=1 entries=2 later=3").is_some());

@@ -451,12 +451,18 @@ impl Draft {
             // Before there was a flag for directories, a slash at the end made one.
             kind::FILE | 0 if header.name.ends_with(b"/") => (NodeType::Directory, object, 0),
             kind::FILE | 0 | kind::CONTIGUOUS if self.is_socket => (NodeType::Socket, object, header.size),
+            kind::FILE | 0 | kind::CONTIGUOUS if self.state == ContentState::Unseen => {
+                return Err("a file has the state of a directory");
+            }
             kind::FILE | 0 | kind::CONTIGUOUS => (NodeType::File, EntryKind::Object(self.state), header.size),
             kind::LINK => (NodeType::File, EntryKind::Link(link), 0),
             kind::SYMLINK if link.is_empty() || link.len() > LINK_BYTES_MAX || link.contains(&0) => {
                 (NodeType::File, EntryKind::Unsupported("a symbolic link with an impossible target"), 0)
             }
             kind::SYMLINK => (NodeType::Symlink { target: link }, object, 0),
+            kind::DIRECTORY if self.state == ContentState::Unseen => {
+                (NodeType::Directory, EntryKind::Object(ContentState::Unseen), 0)
+            }
             kind::DIRECTORY => (NodeType::Directory, object, 0),
             kind::FIFO => (NodeType::Fifo, object, 0),
             kind::CHAR => (

@@ -96,12 +96,22 @@ impl<W: Write> TreeWriter<W> {
 
     /// Adds a directory.
     pub fn directory(&mut self, path: &[u8], meta: &Metadata) -> Result<(), WriteError> {
+        self.any_directory(path, meta, ContentState::WHOLE)
+    }
+
+    /// Adds a directory of which not everything could be seen: what follows of its entries was known last.
+    pub fn unseen_directory(&mut self, path: &[u8], meta: &Metadata) -> Result<(), WriteError> {
+        self.any_directory(path, meta, ContentState::Unseen)
+    }
+
+    fn any_directory(&mut self, path: &[u8], meta: &Metadata, state: ContentState) -> Result<(), WriteError> {
         if meta.node_type != NodeType::Directory {
             return Err(WriteError::Misuse("this is not a directory"));
         }
-        let head = Head { path, kind: kind::DIRECTORY, meta, size: 0, link: None, state: None };
+        let head = Head { path, kind: kind::DIRECTORY, meta, size: 0, link: None, state: state.as_str() };
         let start = self.buffer.len();
         self.head(&head)?;
+        self.counts.note(state);
         if path.is_empty() {
             self.root = self.buffer[start..].to_vec();
         }
@@ -118,7 +128,7 @@ impl<W: Write> TreeWriter<W> {
         state: ContentState,
         pieces: impl IntoIterator<Item = Result<P, E>>,
     ) -> Result<FileEnd<E>, WriteError> {
-        if meta.node_type != NodeType::File {
+        if meta.node_type != NodeType::File || state == ContentState::Unseen {
             return Err(WriteError::Misuse("this is not a regular file"));
         }
         let present = matches!(state, ContentState::Present { .. });

@@ -89,6 +89,32 @@ impl ErrorAct {
     }
 }
 
+/// Why a directory is unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum UnseenCause {
+    /// It cannot be opened or listed.
+    #[n(0)]
+    Unlisted,
+    /// Some of its entries cannot be looked at.
+    #[n(1)]
+    Entries,
+    /// Something that is recorded elsewhere, or not at all, is mounted over it.
+    #[n(2)]
+    Covered,
+}
+
+impl UnseenCause {
+    /// The word used in JSON and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnseenCause::Unlisted => "unlisted",
+            UnseenCause::Entries => "entries",
+            UnseenCause::Covered => "covered",
+        }
+    }
+}
+
 /// One fact about files. The order of the variants is that of [`FileEvent::kind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileEvent {
@@ -113,6 +139,10 @@ pub enum FileEvent {
     Error(Failure),
     /// A version existed but was overwritten before it could be read. Reserved: read, not yet written.
     Superseded(Superseded),
+    /// What a directory holds cannot be seen, or not all of it: what is recorded of its entries is the last known.
+    Unseen(Unseen),
+    /// A directory that was unseen is seen whole again.
+    Seen(Seen),
 }
 
 /// A name in a directory: an edge, or, below [`NodeId::ROOTS`], a root's absolute path.
@@ -304,6 +334,25 @@ pub struct Superseded {
     pub node: NodeId,
 }
 
+/// See [`FileEvent::Unseen`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Unseen {
+    /// The directory.
+    #[n(0)]
+    pub node: NodeId,
+    /// Why.
+    #[n(1)]
+    pub cause: UnseenCause,
+}
+
+/// See [`FileEvent::Seen`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Seen {
+    /// The directory.
+    #[n(0)]
+    pub node: NodeId,
+}
+
 const VERSION: u16 = 1;
 
 macro_rules! kinds {
@@ -363,6 +412,8 @@ kinds! {
     8 GapClosed(GapClosed) "gap-closed",
     9 Error(Failure) "error",
     10 Superseded(Superseded) "superseded",
+    11 Unseen(Unseen) "unseen",
+    12 Seen(Seen) "seen",
 }
 
 impl FileEvent {
@@ -466,6 +517,8 @@ mod tests {
             FileEvent::GapClosed(GapClosed { root }),
             FileEvent::Error(Failure { path: b"/srv/\xfe".to_vec(), act: ErrorAct::Read, errno: 13 }),
             FileEvent::Superseded(Superseded { node: c }),
+            FileEvent::Unseen(Unseen { node: b, cause: UnseenCause::Covered }),
+            FileEvent::Seen(Seen { node: b }),
         ]
     }
 

@@ -18,6 +18,9 @@ pub struct AgentStatus {
     pub queue: QueueStatus,
     /// What it watches.
     pub roots: Vec<RootStatus>,
+    /// What is left out or not seen, and why, in words: the first of such places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// What it is in which group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleStatus>,
@@ -151,6 +154,12 @@ pub struct RootStatus {
     pub nodes: u64,
     /// Directories watched below it.
     pub watches: u64,
+    /// Files below it whose content could not be read when they were looked at last.
+    #[serde(default)]
+    pub unreadable: u64,
+    /// Directories below it that are not seen whole.
+    #[serde(default)]
+    pub unseen: u64,
     /// Cause of a gap that is open.
     pub gap: Option<String>,
     /// What the person in charge should know: a network file system, a watch limit, a lost root.

@@ -15,7 +15,8 @@ pub struct NodeState {
     /// The last content that was read, if there ever was one.
     #[n(1)]
     pub content: Option<Content>,
-    /// Newer content is known to exist and is not in the store.
+    /// Newer content is known to exist and is not in the store. Of a directory: it is unseen, and its entries are
+    /// the last known.
     #[n(2)]
     pub pending: bool,
 }

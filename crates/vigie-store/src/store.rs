@@ -207,6 +207,17 @@ impl Store {
         Ok(self.shared.index.lookup(machine, path, at)?)
     }
 
+    /// The nodes on the way to a path: the outermost root that holds it, with its path, and from there name by name,
+    /// as far as they lead. `None` when no root holds it.
+    pub fn way(
+        &self,
+        machine: MachineId,
+        path: &BytePath,
+        at: Seq,
+    ) -> Result<Option<(BytePath, Vec<NodeId>)>, StoreError> {
+        Ok(self.shared.index.way(machine, path, at)?)
+    }
+
     /// The state of a node.
     pub fn node(&self, machine: MachineId, node: NodeId, at: Seq) -> Result<Option<NodeVersion>, StoreError> {
         Ok(self.shared.index.node(machine, node, at)?)

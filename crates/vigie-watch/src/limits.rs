@@ -73,6 +73,18 @@ pub const READ_BYTES: usize = 1024 * 1024;
 /// under way.
 pub const READS_SCAN_MAX: usize = 8_192;
 
+/// Names of one directory remembered because they could not be looked at. Past it only a listing tells when all can.
+pub const UNLOOKED_MAX: usize = 1_024;
+
+/// How often directories that were not seen whole are tried again without an event…
+pub const UNSEEN_RETRY: Duration = Duration::from_secs(60);
+
+/// …and how many of them: each may cost a listing.
+pub const UNSEEN_RETRY_MAX: usize = 256;
+
+/// Directories that were not seen whole, named by `status`.
+pub const UNSEEN_NAMED_MAX: usize = 32;
+
 /// Notices kept for `status`.
 pub const NOTICES_MAX: usize = 64;
 

@@ -20,7 +20,8 @@ pub struct Status {
     pub reads: u64,
     /// Facts that wait to be taken.
     pub outbox: u64,
-    /// What was left out and why: pruned file systems, directories mounted twice.
+    /// What was left out or is not seen, and why: pruned file systems, directories mounted twice or that cannot be
+    /// listed.
     pub notices: Vec<String>,
 }
 
@@ -39,6 +40,10 @@ pub struct RootStatus {
     pub nodes: u64,
     /// Directories watched below it, itself included.
     pub watches: u64,
+    /// Files below it whose content could not be read when they were looked at last.
+    pub unreadable: u64,
+    /// Directories below it that are not seen whole.
+    pub unseen: u64,
     /// Gaps that are open, with the time since when changes may be missing.
     pub gaps: Vec<(GapCause, Option<UnixNanos>)>,
     /// What the person in charge should know.

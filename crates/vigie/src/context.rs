@@ -2,7 +2,7 @@
 
 use crate::cli::GlobalArgs;
 use crate::failure::Failure;
-use crate::location::Location;
+use crate::location::{self, Location};
 use crate::output::{Output, escaped, short_time};
 use crate::places;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,35 @@ impl Context {
                 self.this_machine().await.map_err(|failure| failure.hint(hint()))?
             }
         };
-        Ok(TreeQuery { machine, path: location.path.clone(), at: at.unwrap_or_default() })
+        let query = TreeQuery { machine, path: location.path.clone(), at: at.unwrap_or_default() };
+        self.behind_links(location, query).await
+    }
+
+    /// The same question behind the symbolic links of this machine, when nothing is recorded at the path as it was
+    /// given: roots are recorded by their real paths.
+    async fn behind_links(&self, location: &Location, query: TreeQuery) -> Result<TreeQuery, Failure> {
+        let places = location::behind_links(&query.path);
+        if places.is_empty() {
+            return Ok(query);
+        }
+        if location.machine.is_some() && self.this_machine().await.ok() != location.machine {
+            return Ok(query);
+        }
+        let hub = self.hub()?;
+        let given = query.path.clone();
+        for path in [given.clone()].into_iter().chain(places) {
+            let asked = TreeQuery { path, ..query.clone() };
+            match hub.ls(&asked, false).await {
+                Err(ClientError::Refused(refused)) if refused.kind == ErrorKind::NotFound => {}
+                _ => {
+                    if asked.path != given {
+                        self.out.remark(&format!("{given} leads to {}", asked.path));
+                    }
+                    return Ok(asked);
+                }
+            }
+        }
+        Ok(query)
     }
 
     /// An answer about a place, or why there is none. Where nothing is there, and the place was typed as one `word`
@@ -146,7 +174,7 @@ impl Context {
     }
 
     /// Says why an answer may not be the whole truth: its instant lies in a gap, or after the machine was heard
-    /// of. True when there is a reason.
+    /// of, or what was asked for was not seen whole. True when there is a reason.
     pub(crate) fn warn_of_doubts(&self, answer: &Answer) -> bool {
         for gap in &answer.gaps {
             let root = vigie_web::text::exact(&gap.root, gap.root_b64.as_deref());
@@ -166,7 +194,14 @@ impl Context {
                  is what it told last (--at '#{last_seq}')"
             ));
         }
-        !answer.gaps.is_empty() || answer.away.is_some()
+        for place in &answer.unseen {
+            let path = vigie_web::text::exact(&place.path, place.path_b64.as_deref());
+            self.out.warn(&format!(
+                "not all of {} could be seen: this is what was known of it last",
+                escaped(&path)
+            ));
+        }
+        !answer.gaps.is_empty() || answer.away.is_some() || !answer.unseen.is_empty()
     }
 }
 

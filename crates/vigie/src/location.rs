@@ -92,6 +92,20 @@ pub(crate) fn local(path: &Path) -> Result<BytePath, BadLocation> {
     Ok(BytePath::normalise(&resolved.into_os_string().into_vec())?)
 }
 
+/// Where else a path of this machine may be recorded: with the symbolic links on the way to it resolved, and with its
+/// last name resolved, too, as that of a root is that was asked for by the name of a link.
+pub(crate) fn behind_links(path: &BytePath) -> Vec<BytePath> {
+    let disk = Path::new(OsStr::from_bytes(path.as_bytes()));
+    let whole = resolve(disk).ok().and_then(|real| BytePath::normalise(real.as_os_str().as_bytes()).ok());
+    let mut places: Vec<BytePath> = Vec::new();
+    for place in local(disk).ok().into_iter().chain(whole) {
+        if place != *path && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
 /// Resolves the part of an absolute path that exists; what follows must not need resolving.
 fn resolve(path: &Path) -> Result<PathBuf, BadLocation> {
     let mut missing = Vec::new();
@@ -160,5 +174,20 @@ mod tests {
         assert_eq!(got("link"), bytes("link"));
         assert_eq!(got("d/../link/x"), bytes("d/x"));
         assert_eq!(got("d/.."), Some(real.clone().into_os_string().into_vec()));
+    }
+
+    #[test]
+    fn links_lead_to_where_roots_are_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("d/e")).unwrap();
+        std::os::unix::fs::symlink("d", real.join("link")).unwrap();
+        std::os::unix::fs::symlink("e", real.join("d/inner")).unwrap();
+        let at = |path: &str| BytePath::normalise(real.join(path).as_os_str().as_bytes()).unwrap();
+        assert_eq!(behind_links(&at("link")), [at("d")]);
+        assert_eq!(behind_links(&at("link/gone")), [at("d/gone")]);
+        assert_eq!(behind_links(&at("link/inner")), [at("d/inner"), at("d/e")]);
+        assert_eq!(behind_links(&at("d/e")), []);
+        assert_eq!(behind_links(&at("none")), []);
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn report(
         (&summary.torn, "given, but may mix several versions"),
         (&summary.damaged, "NOT restored: its stored content cannot be read"),
         (&summary.missing, "NOT restored: no content was ever stored"),
+        (&summary.unseen, "not all that it held could be seen; it has what was known of it last"),
     ];
     for (list, what) in lists {
         for path in list.first.iter().take(NAMED) {
@@ -131,6 +132,7 @@ fn as_json(summary: &Summary, dry_run: bool) -> Value {
         "torn": list(&summary.torn),
         "damaged": list(&summary.damaged),
         "missing": list(&summary.missing),
+        "unseen": list(&summary.unseen),
         "problems": {"count": summary.problems.count, "first": problems},
     })
 }

@@ -92,6 +92,7 @@ impl Plan<'_> {
             }
             EntryKind::Object(state) => match if damaged { ContentState::Damaged } else { *state } {
                 ContentState::Present { pending, torn } => self.note(path, pending, torn),
+                ContentState::Unseen => self.summary.unseen.push(|| path.to_vec()),
                 absent => return Ok(self.leave_out(path, absent)),
             },
         }

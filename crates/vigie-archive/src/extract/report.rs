@@ -167,6 +167,8 @@ pub struct Summary {
     pub damaged: PathList,
     /// Files not written because no content was ever stored.
     pub missing: PathList,
+    /// Directories that were not seen whole: they hold what was known last.
+    pub unseen: PathList,
     /// What could not be done, path by path.
     pub problems: Listed<Problem>,
     /// What the stream's end says it holds; `None` until it was read.
@@ -180,6 +182,7 @@ impl Summary {
             && self.torn.is_empty()
             && self.damaged.is_empty()
             && self.missing.is_empty()
+            && self.unseen.is_empty()
             && self.problems.is_empty()
     }
 }

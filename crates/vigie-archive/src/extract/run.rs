@@ -113,7 +113,12 @@ impl<'a> Run<'a> {
                 self.shared.problem(&path, Act::Understand, why);
             }
             (EntryKind::Link(first), _) => self.second_name(path, &first),
-            (EntryKind::Object(_), NodeType::Directory) => self.directory(path, entry.meta),
+            (EntryKind::Object(state), NodeType::Directory) => {
+                if state == ContentState::Unseen {
+                    self.summary.unseen.push(|| path.clone());
+                }
+                self.directory(path, entry.meta);
+            }
             (EntryKind::Object(state), NodeType::File) => self.file(reader, path, entry.meta, state)?,
             (EntryKind::Object(_), _) => {
                 if let Some(spot) = self.spot_or_report(path)? {

@@ -171,12 +171,13 @@ fn states_are_told_and_only_whole_files_are_written() {
         tree.hard_link(b"also missing", b"missing", &file).unwrap();
         tree.hard_link(b"also half", b"large half", &file).unwrap();
         tree.file(b"after", &file, 4, ContentState::WHOLE, whole()).unwrap();
+        tree.unseen_directory(b"closed", &directory()).unwrap();
     });
     let copy = dir.path().join("copy");
     let planned = quietly(&bytes, &copy, &Options { dry_run: true, ..Options::default() }).unwrap();
     let summary = quietly(&bytes, &copy, &Options::default()).unwrap();
     assert_eq!(summary, planned, "a dry run foresees it");
-    assert_eq!((summary.written, summary.written_bytes), (4, 12), "the root and three files");
+    assert_eq!((summary.written, summary.written_bytes), (5, 12), "the root, a directory and three files");
     let list = |list: &vigie_archive::PathList| {
         assert_eq!(list.count, list.first.len() as u64);
         list.first.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>().join(",")
@@ -185,12 +186,14 @@ fn states_are_told_and_only_whole_files_are_written() {
     assert_eq!(list(&summary.torn), "torn");
     assert_eq!(list(&summary.missing), "missing,also missing");
     assert_eq!(list(&summary.damaged), "damaged,small half,large half,also half");
+    assert_eq!(list(&summary.unseen), "closed");
     assert!(summary.problems.is_empty() && !summary.is_exact());
     let end = summary.end.unwrap();
-    assert_eq!((end.pending, end.torn, end.missing, end.damaged, end.entries), (1, 1, 1, 3, 10));
+    assert_eq!((end.pending, end.torn, end.missing, end.damaged), (1, 1, 1, 3));
+    assert_eq!((end.unseen, end.entries), (1, 11));
     let mut names: Vec<_> = fs::read_dir(&copy).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["after", "pending", "torn"]);
+    assert_eq!(names, ["after", "closed", "pending", "torn"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! frames (the last record of each machine, open gaps) is in memory; all that is read back is what an earlier
 //! life of a directory left behind.
 
-use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, RunRow, Tag};
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, RunRow, Tag, UNSEEN};
 use super::{Index, Ordinal};
 use crate::body::{Body, Run};
 use crate::error::KvError;
@@ -373,6 +373,8 @@ impl Rows<'_> {
                 }
                 open_gaps.retain(|gap| gap.closed.is_none());
             }
+            FileEvent::Unseen(unseen) => self.node(unseen.node, UNSEEN, vec![1]),
+            FileEvent::Seen(seen) => self.node(seen.node, UNSEEN, vec![0]),
             FileEvent::Error(_) | FileEvent::Superseded(_) => {}
         }
         Ok(())

@@ -7,6 +7,7 @@
 //!                              · 2 · seq↓               content
 //!                              · 3 · seq↓               parent 16 · len 2 · name: a name it got; and with
 //!                                                       its first [metadata, pending]
+//!                              · 4 · seq↓               1: a directory is unseen; 0: it is seen again
 //! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints
 //! Misc    see [`Tag`]
 //! all but Misc   ff ff ff ff                            see [`STAMP`]
@@ -54,6 +55,8 @@ pub(crate) const META: u8 = 1;
 pub(crate) const CONTENT: u8 = 2;
 /// See [`META`].
 pub(crate) const NAME: u8 = 3;
+/// See [`META`].
+pub(crate) const UNSEEN: u8 = 4;
 
 pub(crate) const BAD_MISC: KvError = KvError::Row("misc");
 pub(crate) const BAD_EDGE: KvError = KvError::Row("edges");

@@ -1,7 +1,7 @@
 //! The tree at an instant: one seek for a name, one walk for a directory, whatever was renamed above them.
 
 use super::apply::from_cbor;
-use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, split_node, split_seq};
+use super::keys::{self, CONTENT, EdgeRow, Key, META, NAME, NameRow, UNSEEN, split_node, split_seq};
 use super::{Index, Ordinal};
 use crate::error::KvError;
 use crate::kv::{Order, Table};
@@ -135,6 +135,30 @@ impl Index {
         Ok(None)
     }
 
+    /// The nodes on the way to a path: the outermost root that holds it, and from there name by name, as far as
+    /// they lead.
+    pub(crate) fn way(
+        &self,
+        machine: MachineId,
+        path: &BytePath,
+        at: Seq,
+    ) -> Result<Option<(BytePath, Vec<NodeId>)>, KvError> {
+        let Some(ordinal) = self.ordinal(machine)? else { return Ok(None) };
+        let holding = self.roots(machine, at)?.into_iter().filter(|(root, _)| path.below(root).is_some());
+        let Some((root, node)) = holding.min_by_key(|(root, _)| root.as_bytes().len()) else {
+            return Ok(None);
+        };
+        let mut nodes = vec![node];
+        let rest = path.below(&root).unwrap_or_default();
+        let mut dir = node;
+        for name in rest.split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+            let Some(node) = self.edge(ordinal, dir, name, at)? else { break };
+            nodes.push(node);
+            dir = node;
+        }
+        Ok(Some((root, nodes)))
+    }
+
     /// The state of a node: its newest metadata, its newest content, and which of the two came last.
     pub(crate) fn node(
         &self,
@@ -181,7 +205,7 @@ impl Index {
     /// The newest rows of a node. They lie close together: one walk finds all, but for nodes of many versions.
     fn newest_rows(&self, ordinal: Ordinal, node: NodeId, at: Seq) -> Result<Newest, KvError> {
         let from = Key::node(ordinal, node, META).seq_down(at).done();
-        let to = Key::node(ordinal, node, NAME).high();
+        let to = Key::node(ordinal, node, UNSEEN).high();
         let (mut newest, mut walked, mut bad) = (Newest::default(), 0, None);
         self.kv()?.range(Table::Nodes, &from, &to, Order::Ascending, &mut |key, row| {
             walked += 1;
@@ -202,7 +226,7 @@ impl Index {
     /// The same, with a seek for each kind of row.
     fn sought_rows(&self, ordinal: Ordinal, node: NodeId, at: Seq) -> Result<Newest, KvError> {
         let (mut newest, mut bad) = (Newest::default(), None);
-        for what in [META, CONTENT, NAME] {
+        for what in [META, CONTENT, NAME, UNSEEN] {
             let key = Key::node(ordinal, node, what);
             let from = key.clone().seq_down(at).done();
             self.kv()?.range(Table::Nodes, &from, &key.high(), Order::Ascending, &mut |key, row| {
@@ -297,6 +321,8 @@ struct Newest {
     content: Option<NodeRow>,
     /// Metadata that was told with a name.
     named: Option<NodeRow>,
+    /// Whether it is unseen.
+    unseen: Option<NodeRow>,
 }
 
 impl Newest {
@@ -308,6 +334,7 @@ impl Newest {
             META => (&mut self.meta, row),
             CONTENT => (&mut self.content, row),
             NAME => (&mut self.named, NameRow::decode(row)?.meta),
+            UNSEEN => (&mut self.unseen, row),
             _ => return Err(keys::BAD_NODE),
         };
         if place.is_none() && !row.is_empty() {
@@ -316,9 +343,17 @@ impl Newest {
         Ok(())
     }
 
+    /// Whether a directory is unseen: one that is created anew begins seen.
+    fn is_unseen(&self) -> bool {
+        let created = self.named.as_ref().map_or(Seq(0), |(seq, _)| *seq);
+        self.unseen.as_ref().is_some_and(|(seq, row)| *seq > created && *row == [1])
+    }
+
     fn version(self) -> Result<Option<NodeVersion>, KvError> {
+        let unseen = self.is_unseen();
         let Some((meta_seq, row)) = self.meta.max(self.named) else { return Ok(None) };
         let (mut meta, mut pending): (Metadata, bool) = from_cbor(&row)?;
+        pending |= unseen;
         let Some((content_seq, row)) = self.content else {
             let state = NodeState { meta, content: None, pending };
             return Ok(Some(NodeVersion { state, seq: meta_seq, content_seq: None }));

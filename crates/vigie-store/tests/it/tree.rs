@@ -1,6 +1,7 @@
 //! The tree at every instant, and what happened to a path.
 
 use crate::support::*;
+use vigie_model::files::{Seen, Unseen, UnseenCause};
 use vigie_model::*;
 use vigie_store::{Batch, NewRecord, Store};
 
@@ -130,6 +131,39 @@ fn directories_are_listed_in_pages_whatever_happened_to_their_names() {
         assert_eq!(found, sorted, "in pages of {limit}");
     }
     assert_eq!(names_in(&running.store, R, early), ["a"]);
+    running.stop();
+}
+
+#[test]
+fn a_directory_is_unseen_until_it_is_seen_or_made_anew() {
+    let tmp = tempfile::tempdir().unwrap();
+    let running = Running::real(&tmp.path().join("s"));
+    let mut facts = Facts::new();
+    let pending = |at: Seq| running.store.node(MACHINE, node(3), at).unwrap().unwrap().state.pending;
+    let unseen = || FileEvent::Unseen(Unseen { node: node(3), cause: UnseenCause::Unlisted });
+    let made = facts.add(root("/srv", R)).add(dir(R, "d", node(3))).commit(&running);
+    let first = facts.add(unseen()).commit(&running);
+    let changed = facts.add(chmod(node(3), 0o100)).commit(&running);
+    let seen = facts.add(FileEvent::Seen(Seen { node: node(3) })).commit(&running);
+    let again = facts.add(unseen()).commit(&running);
+    let anew = facts.add(dir(R, "e", node(3))).commit(&running);
+    let expected =
+        [(made, false), (first, true), (changed, true), (seen, false), (again, true), (anew, false)];
+    for (at, unseen) in expected {
+        assert_eq!(pending(at), unseen, "{at}");
+        assert_eq!(
+            running.store.nodes(MACHINE, &[node(3)], at).unwrap()[0].as_ref().unwrap().state.pending,
+            unseen
+        );
+    }
+    for _ in 0..20 {
+        facts.add(unseen()).add(FileEvent::Seen(Seen { node: node(3) }));
+    }
+    let many = facts.add(unseen()).commit(&running);
+    assert!(pending(many), "of many rows the newest counts");
+    let path = BytePath::normalise(b"/srv/e/none/below").unwrap();
+    let way = running.store.way(MACHINE, &path, many).unwrap().unwrap();
+    assert_eq!((way.0.as_bytes(), way.1), (&b"/srv"[..], vec![R, node(3)]));
     running.stop();
 }
 

@@ -1,11 +1,11 @@
 //! What changed of a node that is where it was: its metadata, which is recorded at once, and its content,
 //! which is to be read.
 
-use super::Engine;
 use super::dirty::{When, Why};
 use super::index::{Flags, Key};
 use super::look::Here;
 use super::reads::Want;
+use super::{Engine, OpenError};
 use crate::files::{Dir, Kind, Stat};
 use crate::limits::ANNOUNCE_AFTER;
 use std::io;
@@ -34,7 +34,9 @@ impl Engine {
         let unsure =
             is_file && known.flags.has(Flags::PENDING) && (why.has(Why::SETTLE) || why.has(Why::SCAN));
         let stale = is_file && self.is_stale(node, stat, why);
-        let announce = why.has(Why::ANNOUNCE) && self.reads.is_wanted(node);
+        let refused =
+            why.has(Why::REFUSED) && self.index.get(node).is_some_and(|n| n.flags.has(Flags::UNREADABLE));
+        let announce = (why.has(Why::ANNOUNCE) && self.reads.is_wanted(node)) || refused;
         let thorough = !same_ctime || announce || unsure || why.has(Why::ATTRIB);
         if thorough {
             let Ok(meta) = self.metadata(here) else { return };
@@ -45,13 +47,17 @@ impl Engine {
             } else {
                 Say::Changes
             };
-            self.compare_metadata(node, meta, stale, say);
+            self.compare_metadata(node, meta, stale || refused, say);
         }
-        if stale {
+        // To read again at once what was just refused would not end.
+        if stale && !why.is_only(Why::REFUSED) {
             self.want(node, stat, why, self.now);
         }
         if thorough && stat.kind == Kind::Dir {
             self.retry_listing(node, why);
+            if why.has(Why::ATTRIB) && why.is_live() {
+                self.try_opening(node);
+            }
         }
     }
 
@@ -80,14 +86,17 @@ impl Engine {
         let Some(known) = self.index.get(node) else { return };
         let times = !known.is_file && (known.mtime() != meta.mtime || known.size != meta.size);
         let changed = u32::from(known.mode) != meta.mode || known.hash != hash || times;
-        let was_pending = known.flags.has(Flags::PENDING);
-        let pending = known.is_file && (stale || wanted || (was_pending && say != Say::Settled));
+        let is_file = known.is_file;
+        let was_pending = is_file && known.flags.has(Flags::PENDING);
+        let pending = is_file && (stale || wanted || (was_pending && say != Say::Settled));
         if !changed && (say == Say::Changes || pending == was_pending) {
             return;
         }
         let id = known.id;
         self.fill(node, &meta);
-        self.index_flag(node, Flags::PENDING, pending);
+        if is_file {
+            self.index_flag(node, Flags::PENDING, pending);
+        }
         if !pending {
             self.index_flag(node, Flags::STALE, false);
         }
@@ -134,11 +143,26 @@ impl Engine {
         }
     }
 
-    /// A directory that could not be listed may be listed now that its mode changed.
+    /// A directory that could not be listed, or what is below it, may be listed now that its mode changed.
     pub(super) fn retry_listing(&mut self, dir: Key, why: Why) {
-        let refused = self.index.get(dir).is_some_and(|n| n.flags.has(Flags::UNLISTED));
-        if refused && why.has(Why::ATTRIB) {
+        if why.has(Why::ATTRIB) && self.is_worth_listing(dir) {
             self.push_live(dir, true);
+        }
+    }
+
+    /// A directory whose mode, owner or lists of access changed may have become one that cannot be listed, or whose
+    /// entries cannot be looked at: events about them would then be all that is left of them.
+    fn try_opening(&mut self, dir: Key) {
+        match self.open(dir) {
+            Ok(handle) => {
+                let searched = handle.stat_entry(b".");
+                self.keep(dir, handle);
+                if searched.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)) {
+                    self.push_live(dir, true);
+                }
+            }
+            Err(OpenError::Refused(error)) => self.cannot_list(dir, &error),
+            Err(OpenError::NotThere) => {}
         }
     }
 

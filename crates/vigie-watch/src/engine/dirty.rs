@@ -41,6 +41,9 @@ impl Why {
     /// Whether its content is the one recorded is to be settled.
     pub(super) const SETTLE: Why = Why(512);
 
+    /// Its content could not be read, which is to be recorded.
+    pub(super) const REFUSED: Why = Why(1024);
+
     pub(super) fn has(self, other: Why) -> bool {
         self.0 & other.0 != 0
     }
@@ -48,6 +51,11 @@ impl Why {
     /// Whether it is a change that happens now, rather than one that a scan of a whole root found.
     pub(super) fn is_live(self) -> bool {
         self.0 & Why::SCAN_LIVE.0 != Why::SCAN.0
+    }
+
+    /// Whether this is all that was said.
+    pub(super) fn is_only(self, other: Why) -> bool {
+        self.0 & !other.0 == 0
     }
 
     pub(super) fn with(self, other: Why) -> Why {

@@ -19,6 +19,8 @@ pub(super) enum Seen {
     Known(Key),
     /// A node that was not known.
     New(Key),
+    /// It could not be looked at.
+    Failed,
 }
 
 /// A node that lost its last name to another: it may turn up under a new one, as in an exchange.
@@ -36,7 +38,7 @@ const AGAIN: Duration = Duration::from_millis(2);
 impl Engine {
     pub(super) fn look(&mut self, due: Due) {
         let Spot { dir, name } = &*due.spot;
-        if self.index.get(*dir).is_none() {
+        if self.index.get(*dir).is_none() || self.is_hidden(*dir) {
             return;
         }
         if name.is_empty() {
@@ -52,8 +54,8 @@ impl Engine {
             }
             Err(OpenError::NotThere) => self.look_again(&due),
             Err(OpenError::Refused(error)) => {
-                let path = self.path_of_entry(*dir, name);
-                self.fail(path, ErrorAct::Stat, error.raw_os_error().unwrap_or(libc::EIO));
+                // Something happened in it, and what, cannot be seen.
+                self.cannot_list(*dir, &error);
             }
         }
     }
@@ -105,35 +107,46 @@ impl Engine {
         let (stat, id) = match found {
             Ok(found) => found,
             Err(error) if is_gone(&error) => {
+                self.was_looked_at(dir, name);
                 self.remove_name(dir, name, why);
                 return Seen::Nothing;
             }
             Err(error) => {
                 let path = self.path_of_entry(dir, name);
                 self.fail(path, ErrorAct::Stat, error.raw_os_error().unwrap_or(libc::EIO));
-                // It is there, whatever it is.
-                self.index.confirm(dir, name);
-                return Seen::Nothing;
+                self.cannot_look(dir, name, false);
+                return Seen::Failed;
             }
         };
         if self.failures.any() {
             let path = self.path_of_entry(dir, name);
             self.failures.clear(&path, ErrorAct::Stat);
         }
-        if Name::new(name).is_err() || self.is_left_out(dir, handle, name, &stat) {
+        if Name::new(name).is_err() || self.is_left_out(dir, name, &stat) {
+            self.was_looked_at(dir, name);
             self.remove_name(dir, name, why);
             return Seen::Nothing;
         }
+        if self.is_pseudo(dir, handle, name, &stat) {
+            return self.left_out_mount(dir, name);
+        }
         let here = Here { dir, handle, name, stat: &stat, why };
-        match self.index.child(dir, name) {
+        let seen = match self.index.child(dir, name) {
             Some(node) if self.index.get(node).is_some_and(|n| n.id == id) => {
                 self.index.confirm(dir, name);
                 self.compare(node, &here);
+                if self.uncover(node) {
+                    self.push_live(node, true);
+                }
                 self.make_up_listing(node, why);
                 Seen::Known(node)
             }
             old => self.arrival(&here, id, old),
+        };
+        if seen != Seen::Failed {
+            self.was_looked_at(dir, name);
         }
+        seen
     }
 
     // === names ===
@@ -152,9 +165,12 @@ impl Engine {
             return Seen::New(self.create(here, id, meta));
         };
         let source = self.source_of(node, id);
-        let is_dir = self.index.get(node).is_some_and(|n| n.is_dir());
+        let is_dir = self.is_dir(node);
         if is_dir && (matches!(source, Source::StillThere) || self.is_root_node(node)) {
-            return self.second_place(here, node);
+            if !self.is_real_place(here, node) {
+                return self.second_place(here, node);
+            }
+            self.leave_first_place(node, id);
         }
         if is_dir && self.index.is_below(here.dir, node) {
             // The way here goes through the node itself: what is known of it is older than what is seen.
@@ -182,11 +198,9 @@ impl Engine {
     /// A known directory that nobody watches yet: it was, or will be, missed by a comparison because it moved while
     /// that went on. (One that cannot be watched or listed has been said, and is tried again elsewhere.)
     fn make_up_listing(&mut self, node: Key, why: Why) {
-        let is_missed = self
-            .index
-            .get(node)
-            .is_some_and(|n| n.is_dir() && !n.flags.has(Flags::UNWATCHED) && !n.flags.has(Flags::UNLISTED));
+        let is_missed = self.index.get(node).is_some_and(|n| n.is_dir() && !n.flags.has(Flags::UNWATCHED));
         // The comparison of a root goes down by itself.
+        let is_missed = is_missed && !self.is_unlisted(node);
         if is_missed && why.is_live() && self.index.watch(node).is_none() {
             self.push_live(node, true);
         }
@@ -215,14 +229,25 @@ impl Engine {
         Source::Moved(dir, name)
     }
 
-    /// Whether a name leads to a node at this moment; `None` when its directory is not where it should be.
+    /// Whether a name leads to a node at this moment; `None` when its directory is not where it should be. A name in
+    /// a directory that may not be opened is believed, but not of a directory, which has only one.
     fn leads_to(&mut self, dir: Key, name: &[u8], id: NodeId) -> Option<bool> {
-        let handle = self.open(dir).ok()?;
+        let handle = match self.open(dir) {
+            Ok(handle) => handle,
+            Err(OpenError::Refused(_)) if self.index.find(&id).is_some_and(|key| !self.is_dir(key)) => {
+                return Some(true);
+            }
+            Err(_) => return None,
+        };
         let found = handle.stat_entry(name).and_then(|stat| handle.identify_entry(name, &stat));
         let leads =
             found.is_ok_and(|identity| self.ids.of(&identity, || self.path_of_entry(dir, name)) == id);
         self.keep(dir, handle);
         Some(leads)
+    }
+
+    fn is_dir(&self, node: Key) -> bool {
+        self.index.get(node).is_some_and(|n| n.is_dir())
     }
 
     fn index_take(&mut self, node: Key, source: &Source) {
@@ -256,14 +281,34 @@ impl Engine {
         }
     }
 
-    /// A directory that is at another place already: a bind mount, or a root of its own. Once is enough.
+    /// A directory that is at another place already: a bind mount, or a root of its own. It is recorded there; what
+    /// lies below it here is hidden, and not gone.
     fn second_place(&mut self, here: &Here<'_>, node: Key) -> Seen {
-        let first = self.path_of(node).unwrap_or_default();
-        let second = self.path_of_entry(here.dir, here.name);
-        let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-        self.notice(format!("{} is {} once more, and is left out", show(&second), show(&first)));
-        self.remove_name(here.dir, here.name, here.why);
+        let (first, second) = (self.index_path(node), self.path_of_entry(here.dir, here.name));
+        let (first, second) = (String::from_utf8_lossy(&first), String::from_utf8_lossy(&second));
+        if self.cover(here.dir, here.name) {
+            tracing::warn!(
+                "{second} is {first} once more: it is recorded there, and what lies below is hidden"
+            );
+        }
+        Seen::Failed
+    }
+
+    /// What is mounted here is nobody's files; what lies below it, if anything is known of that, is hidden.
+    fn left_out_mount(&mut self, dir: Key, name: &[u8]) -> Seen {
+        if self.index.child(dir, name).is_some() {
+            self.cover(dir, name);
+        }
         Seen::Nothing
+    }
+
+    /// A directory was found first where it is only mounted: what lies below that place is hidden.
+    fn leave_first_place(&mut self, node: Key, id: NodeId) {
+        for (dir, name) in self.index.names(node) {
+            self.emit_removed(dir, &name, id);
+            self.index.unlink(dir, &name);
+            self.cover(dir, &name);
+        }
     }
 
     /// Takes a name from the node that bore it, in favour of another. The record about the other says it.

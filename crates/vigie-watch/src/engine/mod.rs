@@ -2,7 +2,7 @@
 //!
 //! In reading order: `index` what is known · `dirty` names to look at · `hear` events become such names ·
 //! `look` a look states the difference of names · `compare` and of what they lead to · `scan` listings · `roots` coming and going of roots ·
-//! `learn` what the hub recorded · `snapshot` the same, from a clean stop · `meta_hash` its hashes · `reads` files to read ·
+//! `learn` what the hub recorded · `snapshot` the same, from a clean stop · `meta_hash` its hashes · `unseen` what cannot be seen · `reads` files to read ·
 //! `outbox` facts to take · `epochs` what a cookie waits for.
 
 mod compare;
@@ -20,6 +20,7 @@ mod roots;
 mod scan;
 mod snapshot;
 mod tree;
+mod unseen;
 
 pub use snapshot::SnapshotError;
 #[doc(hidden)]
@@ -48,6 +49,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tree::Below;
+use unseen::Hidden;
 use vigie_model::files::{ContentStored, Removed};
 use vigie_model::{
     BytePath, Clock, Content, EdgeName, ErrorAct, FileEvent, GapCause, KnownEdge, NodeId, UnixNanos,
@@ -122,6 +125,7 @@ pub struct Engine {
     heard: Vec<Heard>,
     epochs: Epochs,
     failures: Failures,
+    hidden: Hidden,
     notices: Vec<String>,
 
     config_rules: Rules,
@@ -129,7 +133,8 @@ pub struct Engine {
     /// Device and inode of the places that are left out.
     excluded: Vec<(u64, u64)>,
     cookie_watch: Option<WatchId>,
-    mounts: BTreeSet<Vec<u8>>,
+    /// Mount points, and which mount it is: several may lie on each other.
+    mounts: BTreeSet<(Vec<u8>, u64)>,
 
     /// Time of this step, and the epoch of the work at hand.
     now: Duration,
@@ -201,6 +206,7 @@ impl Engine {
             heard: Vec::new(),
             epochs: Epochs::default(),
             failures: Failures::default(),
+            hidden: Hidden::default(),
             notices: Vec::new(),
             config_rules,
             rules: HashMap::new(),
@@ -401,6 +407,10 @@ impl Engine {
 
     /// The path given for a file did not lead to it: looks at all its names.
     fn not_at_its_path(&mut self, node: Key, job: &ReadJob) {
+        if self.index.names(node).iter().all(|(dir, _)| self.is_hidden(*dir)) {
+            // It is compared again with all that is hidden with it.
+            return self.reads.forget(node, &mut self.epochs);
+        }
         if !self.reads.gone(node) {
             return self.unreadable(node, job, libc::ESTALE);
         }
@@ -415,7 +425,7 @@ impl Engine {
         self.fail(job.path(), ErrorAct::Read, errno);
         // If it was readable before, the record of now must say that there is newer content.
         if self.index.get(node).is_some_and(|n| !n.flags.has(Flags::PENDING)) {
-            self.mark_self(node, Why::ATTRIB, When::Now);
+            self.mark_self(node, Why::REFUSED, When::Now);
         }
     }
 
@@ -463,13 +473,14 @@ impl Engine {
             dirty: self.dirty.len() as u64,
             reads: self.reads.len() as u64,
             outbox: self.outbox.len() as u64,
-            notices: self.notices.clone(),
+            notices: self.notices.iter().cloned().chain(self.unseen_notices()).collect(),
         }
     }
 
     fn root_status(&self, at: usize) -> RootStatus {
         let root = &self.roots[at];
-        let (nodes, watches) = root.node.map_or((0, 0), |node| self.count_below(node));
+        let Below { nodes, watches, unreadable, unseen } =
+            root.node.map_or(Below::default(), |node| self.count_below(node));
         let warning = match root.state {
             RootState::Lost => root.why_lost.clone().map(|why| format!("the root is lost: {why}")),
             _ if root.unwatched > 0 => Some(format!(
@@ -489,6 +500,8 @@ impl Engine {
             file_system: root.file_system.clone(),
             nodes,
             watches,
+            unreadable,
+            unseen,
             gaps: root.gaps.clone(),
             warning,
         }
@@ -541,7 +554,7 @@ impl Engine {
     /// Remembers something for `status`, once.
     fn notice(&mut self, text: String) {
         if !self.notices.contains(&text) && self.notices.len() < crate::limits::NOTICES_MAX {
-            tracing::info!("{text}");
+            tracing::warn!("{text}");
             self.notices.push(text);
         }
     }

@@ -1,11 +1,13 @@
 //! Roots: declaring them, noticing that one is gone, and taking it back without believing that everything
 //! below it was deleted.
 
-use super::index::{Flags, Key};
+use super::dirty::{Spot, When, Why};
+use super::index::Key;
 use super::{Engine, epochs::Epoch};
 use crate::files::{Dir, FsClass, Kind, Stat, Tier};
 use crate::limits::{ROOT_POLL, UNWATCHED_SWEEP};
 use crate::status::RootState;
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 use vigie_model::files::{Created, GapClosed, GapOpened, Removed};
@@ -166,6 +168,8 @@ impl Engine {
             return;
         }
         (self.check_roots, self.next_poll) = (false, self.now + ROOT_POLL);
+        self.epoch = self.epochs.now();
+        self.retry_unseen();
         for at in 0..self.roots.len() {
             self.epoch = self.epochs.now();
             if self.roots[at].nested {
@@ -228,7 +232,7 @@ impl Engine {
             return;
         }
         if let Ok(system) = dir.file_system() {
-            self.roots[at].remote = system.class == FsClass::Network;
+            self.set_remote(at, system.class == FsClass::Network);
             self.roots[at].file_system = system.name;
         }
         if same.is_none() && !self.adopt(at, dir, stat, id, known) {
@@ -236,6 +240,15 @@ impl Engine {
         }
         (self.roots[at].why_lost, self.roots[at].state) = (None, RootState::Scanning);
         self.schedule_root(at);
+    }
+
+    /// Whether a root, or something mounted below it, is on a network file system.
+    pub(super) fn set_remote(&mut self, at: usize, remote: bool) {
+        let root = &mut self.roots[at];
+        if remote && !root.remote {
+            tracing::warn!(root = %root.path, "a network file system: changes made by other machines go unseen");
+        }
+        root.remote = remote;
     }
 
     /// Puts another node under a root's path.
@@ -274,6 +287,7 @@ impl Engine {
             meta,
             pending: false,
         }));
+        self.settle_declared(node);
         self.roots[at].node = Some(node);
         if self.roots[at].old.is_none() {
             self.roots[at].old = old;
@@ -310,7 +324,7 @@ impl Engine {
     }
 
     /// Ends all watches and reads below a directory that is out of reach. The index keeps what it knows.
-    fn stop_watching(&mut self, top: Key) {
+    pub(super) fn stop_watching(&mut self, top: Key) {
         let mut stack = vec![top];
         while let Some(dir) = stack.pop() {
             if let Some(watch) = self.index.watch(dir) {
@@ -376,6 +390,7 @@ impl Engine {
             meta,
             pending: false,
         }));
+        self.settle_declared(node);
         self.roots[at].node = Some(node);
     }
 
@@ -423,18 +438,27 @@ impl Engine {
 
     /// What the mounts that changed could have changed.
     pub(super) fn look_at_mounts(&mut self) {
-        let points: std::collections::BTreeSet<Vec<u8>> = self.files.mount_points().into_iter().collect();
-        let changed: Vec<Vec<u8>> = points.symmetric_difference(&self.mounts).cloned().collect();
+        let points: BTreeSet<(Vec<u8>, u64)> = self.files.mount_points().into_iter().collect();
+        let changed: BTreeSet<Vec<u8>> =
+            points.symmetric_difference(&self.mounts).map(|(point, _)| point.clone()).collect();
         self.mounts = points;
         self.check_roots = true;
         for point in changed {
-            let Ok(path) = BytePath::new(point) else { continue };
-            let Some(node) = self.node_at(&path) else { continue };
-            if !self.is_root_node(node) {
-                self.index_flag(node, Flags::UNLISTED, false);
-                self.mark_self(node, super::dirty::Why::NAME, super::dirty::When::Now);
-            }
+            self.look_at_mount(&point);
         }
+    }
+
+    /// Something was mounted here, or is not any more. No event tells of it, and the name may lead to something
+    /// that is not recorded under it.
+    fn look_at_mount(&mut self, point: &[u8]) {
+        let Ok(path) = BytePath::new(point) else { return };
+        let Some(slash) = point.iter().rposition(|b| *b == b'/') else { return };
+        let (above, name) = (&point[..slash.max(1)], &point[slash + 1..]);
+        let Some(dir) = BytePath::new(above).ok().and_then(|above| self.node_at(&above)) else { return };
+        if let Some(node) = self.node_at(&path) {
+            self.can_list(node);
+        }
+        self.mark_spot(Spot { dir, name: name.into() }, Why::NAME, When::Now);
     }
 }
 

@@ -9,9 +9,10 @@ use super::epochs::Epoch;
 use super::index::{Flags, Key};
 use super::look::Seen;
 use super::{Engine, OpenError};
-use crate::files::{Dir, FsClass, Listed};
+use crate::files::{Dir, FsClass, FsInfo, Listed};
 use crate::limits::{LOOKS_PER_STEP, READS_SCAN_MAX, SCAN_SLICE};
 use crate::rules::RULES_FILE;
+use std::collections::HashSet;
 use vigie_model::ErrorAct;
 
 /// Calls for more names in one slice: some thousand names each.
@@ -36,6 +37,8 @@ struct Listing {
     listed: bool,
     /// How many were compared.
     at: usize,
+    /// Those that could not be looked at.
+    failed: HashSet<Box<[u8]>>,
     below: Vec<Job>,
 }
 
@@ -142,6 +145,7 @@ impl Engine {
                 }
             }
         } else if self.compare_some(which, &mut listing) {
+            self.was_listed(listing.job.dir, &listing.failed);
             self.note_missing(which, listing.job.dir);
             return self.end_listing(which, listing);
         }
@@ -162,7 +166,15 @@ impl Engine {
                 return None;
             }
         };
-        let listing = Listing { job, handle, names: Vec::new(), listed: false, at: 0, below: Vec::new() };
+        let listing = Listing {
+            job,
+            handle,
+            names: Vec::new(),
+            listed: false,
+            at: 0,
+            failed: HashSet::new(),
+            below: Vec::new(),
+        };
         match self.mark(&listing) {
             Ok(()) => Some(listing),
             Err(error) => {
@@ -199,8 +211,10 @@ impl Engine {
         if let Some(at) = self.root_of(dir) {
             let tier = crate::files::tier(&handle.identity(&stat)?);
             self.roots[at].tier = self.roots[at].tier.max(tier);
-            self.roots[at].remote |= self.index.dev(dir) != stat.dev
-                && handle.file_system().is_ok_and(|system| system.class == FsClass::Network);
+            let is_remote = |system: FsInfo| system.class == FsClass::Network;
+            if self.index.dev(dir) != stat.dev && handle.file_system().is_ok_and(is_remote) {
+                self.set_remote(at, true);
+            }
         }
         self.index.begin_round(dir, stat.dev);
         self.compare_dir(dir, handle, &stat);
@@ -213,7 +227,7 @@ impl Engine {
                 listing.names.sort_unstable_by_key(|n| n.ino);
                 listing.listed = true;
                 let dir = listing.job.dir;
-                self.index_flag(dir, Flags::UNLISTED, false);
+                self.can_list(dir);
                 if self.failures.any() {
                     let path = self.index_path(dir);
                     self.failures.clear(&path, ErrorAct::List);
@@ -226,12 +240,6 @@ impl Engine {
         Ok(())
     }
 
-    fn cannot_list(&mut self, dir: Key, error: &std::io::Error) {
-        self.index_flag(dir, Flags::UNLISTED, true);
-        let path = self.path_of(dir).unwrap_or_default();
-        self.fail(path, ErrorAct::List, error.raw_os_error().unwrap_or(libc::EIO));
-    }
-
     /// Compares the next entries. Gives whether these were the last.
     fn compare_some(&mut self, which: Which, listing: &mut Listing) -> bool {
         let Job { dir, deep, epoch } = listing.job;
@@ -241,6 +249,10 @@ impl Engine {
             let below = match self.examine(dir, &*listing.handle, &listed.name, why) {
                 Seen::New(node) => node,
                 Seen::Known(node) if deep => node,
+                Seen::Failed => {
+                    listing.failed.insert(listed.name.clone());
+                    continue;
+                }
                 _ => continue,
             };
             if self.index.get(below).is_some_and(|n| n.is_dir()) {

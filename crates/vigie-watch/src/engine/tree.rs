@@ -72,6 +72,7 @@ impl Engine {
             }
             Some(join(&self.path_of(self.index.find(parent)?)?, name))
         };
+        let of_node = |node| self.index.find(node).and_then(|key| self.path_of(key));
         match event {
             FileEvent::Created(e) => (entry(&e.parent, e.name.as_bytes()), None),
             FileEvent::Removed(e) => (entry(&e.parent, e.name.as_bytes()), None),
@@ -79,7 +80,9 @@ impl Engine {
             FileEvent::Renamed(e) => {
                 (entry(&e.to_parent, e.to_name.as_bytes()), entry(&e.from_parent, e.from_name.as_bytes()))
             }
-            FileEvent::Metadata(e) => (self.index.find(&e.node).and_then(|key| self.path_of(key)), None),
+            FileEvent::Metadata(e) => (of_node(&e.node), None),
+            FileEvent::Unseen(e) => (of_node(&e.node), None),
+            FileEvent::Seen(e) => (of_node(&e.node), None),
             FileEvent::GapOpened(e) => (Some(e.root.as_bytes().to_vec()), None),
             FileEvent::GapClosed(e) => (Some(e.root.as_bytes().to_vec()), None),
             FileEvent::Error(e) => (Some(e.path.clone()), None),
@@ -194,13 +197,10 @@ impl Engine {
 
     // === what is left out ===
 
-    /// Whether an entry is not to be recorded: ignored, excluded by place, or not a file of anyone's.
-    pub(super) fn is_left_out(&mut self, dir: Key, handle: &dyn Dir, name: &[u8], stat: &Stat) -> bool {
+    /// Whether an entry is not to be recorded: ignored, or excluded by place.
+    pub(super) fn is_left_out(&mut self, dir: Key, name: &[u8], stat: &Stat) -> bool {
         let is_dir = stat.kind == Kind::Dir;
-        if is_dir && (self.is_excluded(dir, name, stat) || self.is_pseudo(dir, handle, name, stat)) {
-            return true;
-        }
-        self.is_ignored(dir, name, is_dir)
+        (is_dir && self.is_excluded(dir, name, stat)) || self.is_ignored(dir, name, is_dir)
     }
 
     fn is_excluded(&self, dir: Key, name: &[u8], stat: &Stat) -> bool {
@@ -216,12 +216,12 @@ impl Engine {
     }
 
     /// Whether a file system of the kernel's own data is mounted here.
-    fn is_pseudo(&mut self, dir: Key, handle: &dyn Dir, name: &[u8], stat: &Stat) -> bool {
+    pub(super) fn is_pseudo(&mut self, dir: Key, handle: &dyn Dir, name: &[u8], stat: &Stat) -> bool {
         let dev = match self.index.dev(dir) {
             0 => handle.stat().map_or(0, |s| s.dev),
             dev => dev,
         };
-        if stat.dev == dev {
+        if stat.dev == dev || stat.kind != Kind::Dir {
             return false;
         }
         let Some((at, below)) = self.place_of(dir) else { return false };
@@ -345,24 +345,41 @@ impl Engine {
         }
         self.handles.retain(|(key, _)| *key != node);
         self.rules.remove(&node);
+        self.hidden.forget(node);
         self.reads.forget(node, &mut self.epochs);
         self.index.forget(node);
     }
 
-    /// Nodes and watched directories at and below a node.
-    pub(super) fn count_below(&self, top: Key) -> (u64, u64) {
-        let (mut nodes, mut watches, mut stack) = (1, 0, vec![top]);
+    /// What is at and below a node.
+    pub(super) fn count_below(&self, top: Key) -> Below {
+        let (mut below, mut stack) = (Below { nodes: 1, ..Below::default() }, vec![top]);
         while let Some(dir) = stack.pop() {
-            watches += u64::from(self.index.watch(dir).is_some());
+            below.watches += u64::from(self.index.watch(dir).is_some());
+            let is_unseen = |n: &super::index::Node| n.is_dir() && n.flags.has(Flags::PENDING);
+            below.unseen += u64::from(self.index.get(dir).is_some_and(is_unseen));
             for (_, child) in self.index.children(dir) {
-                nodes += 1;
-                if self.index.get(child).is_some_and(|n| n.is_dir()) {
+                below.nodes += 1;
+                let Some(node) = self.index.get(child) else { continue };
+                below.unreadable += u64::from(node.is_file && node.flags.has(Flags::UNREADABLE));
+                if node.is_dir() {
                     stack.push(child);
                 }
             }
         }
-        (nodes, watches)
+        below
     }
+}
+
+/// What is at and below a node, in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Below {
+    pub(super) nodes: u64,
+    /// Directories that the kernel watches.
+    pub(super) watches: u64,
+    /// Files whose last read was refused.
+    pub(super) unreadable: u64,
+    /// Directories of which it is recorded that they are unseen.
+    pub(super) unseen: u64,
 }
 
 /// A path and what is below it; either may be empty.

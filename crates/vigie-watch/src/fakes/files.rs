@@ -66,8 +66,8 @@ impl Files for FakeFiles {
         self.fs.unlink(&path)
     }
 
-    fn mount_points(&self) -> Vec<Vec<u8>> {
-        vec![b"/".to_vec()]
+    fn mount_points(&self) -> Vec<(Vec<u8>, u64)> {
+        vec![(b"/".to_vec(), 1)]
     }
 }
 

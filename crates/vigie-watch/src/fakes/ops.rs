@@ -326,6 +326,14 @@ impl FakeFs {
         self.lock().attrib(path, |inode| inode.mode = mode & 0o7777)
     }
 
+    /// A change of mode that no event tells of, as when rights come from elsewhere.
+    pub fn chmod_unheard(&self, path: &[u8], mode: u32) -> io::Result<()> {
+        let mut state = self.lock();
+        let ino = state.walk(ROOT, path)?;
+        state.inode_mut(ino)?.mode = mode & 0o7777;
+        Ok(())
+    }
+
     /// `lchown`.
     pub fn chown(&self, path: &[u8], uid: u32, gid: u32) -> io::Result<()> {
         self.lock().attrib(path, |inode| (inode.uid, inode.gid) = (uid, gid))

@@ -213,6 +213,6 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Makes an empty file in a directory and removes it again: an event that is seen after all before it.
     fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()>;
 
-    /// Every mount point, in no order.
-    fn mount_points(&self) -> Vec<Vec<u8>>;
+    /// Every mount point with the number of the mount, in no order.
+    fn mount_points(&self) -> Vec<(Vec<u8>, u64)>;
 }

@@ -1,12 +1,15 @@
 //! `/proc/self/mountinfo`: where something is mounted.
 
-/// The mount points of a `mountinfo`, its octal escapes undone. Lines that are not in its form are skipped.
-pub fn mount_points(text: &[u8]) -> Vec<Vec<u8>> {
-    text.split(|b| *b == b'\n')
-        .filter_map(|line| line.split(|b| *b == b' ').nth(4))
-        .filter(|point| point.starts_with(b"/"))
-        .map(unescape)
-        .collect()
+/// The mount points of a `mountinfo`, its octal escapes undone, each with the number of the mount: several may lie on
+/// each other. Lines that are not in its form are skipped.
+pub fn mount_points(text: &[u8]) -> Vec<(Vec<u8>, u64)> {
+    let mount = |line: &[u8]| {
+        let mut fields = line.split(|b| *b == b' ');
+        let number = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        let point = fields.nth(3).filter(|point| point.starts_with(b"/"))?;
+        Some((unescape(point), number))
+    };
+    text.split(|b| *b == b'\n').filter_map(mount).collect()
 }
 
 /// Undoes `\040` and its like.
@@ -40,7 +43,8 @@ mod tests {
 
     #[test]
     fn escapes_are_undone() {
-        assert_eq!(mount_points(SAMPLE), [&b"/"[..], b"/mnt/a b\\", b"/run/ns/x"]);
+        let expected = [(&b"/"[..], 22), (b"/mnt/a b\\", 30), (b"/run/ns/x", 31)];
+        assert_eq!(mount_points(SAMPLE), expected.map(|(point, number)| (point.to_vec(), number)));
     }
 
     #[test]

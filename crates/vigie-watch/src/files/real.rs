@@ -75,7 +75,7 @@ impl Files for RealFiles {
         Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
     }
 
-    fn mount_points(&self) -> Vec<Vec<u8>> {
+    fn mount_points(&self) -> Vec<(Vec<u8>, u64)> {
         mounts::mount_points(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
     }
 }

@@ -335,6 +335,22 @@ fn what_cannot_be_read_is_said_once_and_tried_when_it_may_be() {
 }
 
 #[test]
+fn a_file_that_is_written_and_may_not_be_read_is_pending_and_not_read_for_ever() {
+    let mut rig = rig(|fs| fs.write(b"/data/f", b"old").unwrap());
+    rig.fs.chmod(b"/data/f", 0o200).unwrap();
+    rig.settle();
+    rig.fs.append(b"/data/f", b" and new").unwrap();
+    rig.settle();
+    let line = &rig.replica.tree("/data")[&b"f"[..]];
+    assert!(line.pending && line.meta.size == 11, "{line:?}");
+    assert_eq!(rig.engine.status().roots[0].unreadable, 1);
+    rig.fs.chmod(b"/data/f", 0o600).unwrap();
+    rig.settle();
+    rig.assert_same("once allowed");
+    assert_eq!(rig.engine.status().roots[0].unreadable, 0);
+}
+
+#[test]
 fn ignored_files_are_left_out_and_come_when_the_rules_change() {
     let mut rig = Rig::new(
         |fs| {

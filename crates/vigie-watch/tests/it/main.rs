@@ -5,7 +5,9 @@
 mod comparing;
 mod driver;
 mod fake;
+mod mounts;
 mod random;
 mod real;
 mod replica;
 mod snapshot;
+mod unseen;

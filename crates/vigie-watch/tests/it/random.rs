@@ -61,6 +61,7 @@ pub(crate) fn operate(random: &mut Random, fs: &FakeFs) {
         18 => fs.link(&a, &b),
         19 => fs.symlink(bytes, &a),
         20 => fs.mkfifo(&a),
+        21 if random.one_in(3) => fs.chmod(&a, 0o200 | random.below(64) as u32),
         21 => fs.chmod(&a, 0o600 | random.below(64) as u32),
         22 => fs.setxattr(&a, b"user.x", bytes),
         _ => fs.write_unnamed(&a, bytes),
@@ -88,6 +89,32 @@ fn live(random: &mut Random, rig: &mut Rig, held: &mut Vec<ReadJob>) {
         }
         5 => rig.clock.forward(Duration::from_millis(random.below(60))),
         _ => {}
+    }
+}
+
+/// Of what is there and not recorded, and of what is recorded and not there, it is known that it could not be seen.
+pub(crate) fn assert_nothing_looks_gone(rig: &Rig, what: &str) {
+    let (truth, tree) = (rig.fs.snapshot(b"/data"), rig.replica.tree("/data"));
+    let unseen = rig.replica.unseen("/data");
+    for path in
+        truth.keys().filter(|p| !tree.contains_key(*p)).chain(tree.keys().filter(|p| !truth.contains_key(*p)))
+    {
+        let hidden = |dir: &String| path.starts_with(format!("{dir}/").as_bytes());
+        let path = String::from_utf8_lossy(path);
+        assert!(unseen.iter().any(hidden), "{what}: {path}, unseen: {unseen:?}\n{}", rig.replica.tail());
+    }
+    let is_closed = |path: &Vec<u8>| truth.get(path).is_some_and(|n| n.meta.mode & 0o400 == 0);
+    for dir in &unseen {
+        assert!(is_closed(&dir.clone().into_bytes()), "{what}: {dir} is unseen\n{}", rig.replica.tail());
+    }
+}
+
+/// Lets everything below the root be read again.
+fn open_all(fs: &FakeFs) {
+    for (path, node) in fs.snapshot(b"/data") {
+        if node.meta.mode & 0o400 == 0 {
+            fs.chmod(&[b"/data/", &path[..]].concat(), node.meta.mode | 0o400).unwrap();
+        }
     }
 }
 
@@ -130,6 +157,9 @@ fn run(seed: u64, queue_max: usize, restarts: Restarts) {
         for job in held.drain(..) {
             rig.read(job);
         }
+        rig.flush();
+        assert_nothing_looks_gone(&rig, &format!("seed {seed}, round {round}"));
+        open_all(&rig.fs);
         rig.flush();
         rig.assert_same(&format!("seed {seed}, round {round}"));
         // A queue that is too short may overflow by the engine's own doing, when it ends watches.

@@ -19,20 +19,20 @@ use vigie_watch::fakes::SnapshotNode;
 use vigie_watch::{Config, Engine, Inotify, Piece, ReadEnd, ReadJob, Reader, RealFiles, RootState};
 
 /// An engine on a directory of its own.
-struct Real {
+pub(crate) struct Real {
     temp: tempfile::TempDir,
-    engine: Engine,
+    pub(crate) engine: Engine,
     reader: Reader,
-    replica: Replica,
+    pub(crate) replica: Replica,
     clock: Arc<SystemClock>,
 }
 
-fn byte_path(path: &Path) -> BytePath {
+pub(crate) fn byte_path(path: &Path) -> BytePath {
     BytePath::normalise(path.as_os_str().as_bytes()).unwrap()
 }
 
 impl Real {
-    fn new(prepare: impl FnOnce(&Path)) -> Real {
+    pub(crate) fn new(prepare: impl FnOnce(&Path)) -> Real {
         let temp = tempfile::tempdir().unwrap();
         let (root, state) = (temp.path().join("data"), temp.path().join("state"));
         fs::create_dir(&root).unwrap();
@@ -53,7 +53,7 @@ impl Real {
         real
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.temp.path().join("data")
     }
 
@@ -72,7 +72,7 @@ impl Real {
     }
 
     /// Turns until something is true, for at most twenty seconds.
-    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Real) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Real) -> bool) {
         let began = Instant::now();
         while !done(self) {
             assert!(began.elapsed() < Duration::from_secs(20), "never: {what}\n{}", self.replica.tail());
@@ -82,20 +82,20 @@ impl Real {
         }
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let cookie = self.engine.cookie().unwrap();
         self.until("the cookie is back", |real| real.engine.cookies_back().contains(&cookie));
         self.engine.take(usize::MAX).iter().for_each(|fact| self.replica.apply(fact));
     }
 
-    fn check(&mut self, what: &str) {
+    pub(crate) fn check(&mut self, what: &str) {
         self.flush();
         let root = self.root();
         self.replica.assert_same(root.to_str().unwrap(), &snapshot(&root), what);
     }
 
     /// Words and names below the root of the facts so far, without the directories' own times.
-    fn log(&mut self) -> Vec<String> {
+    pub(crate) fn log(&mut self) -> Vec<String> {
         let prefix = format!("{}/", self.root().display());
         let log = std::mem::take(&mut self.replica.log).into_iter();
         log.filter(|line| !line.starts_with("metadata")).map(|line| line.replace(&prefix, "")).collect()
@@ -405,57 +405,4 @@ fn what_is_wrong_is_said_before_anything_starts() {
     assert!(engine(&["/proc"], &[]).contains("proc holds the kernel's own data"));
     assert!(engine(&["/tmp", "/tmp"], &[]).contains("given twice"));
     assert!(engine(&["/tmp"], &["[z-a]"]).contains("[z-a]"));
-}
-
-/// Mounts something, or says why not.
-fn mounted(args: &[&OsStr]) -> bool {
-    let status = std::process::Command::new("mount").args(args).status();
-    let done = rustix::process::geteuid().is_root() && status.is_ok_and(|s| s.success());
-    if !done {
-        println!("skipped: may not mount here");
-    }
-    done
-}
-
-#[test]
-fn root_a_mount_over_a_watched_directory_is_seen() {
-    let mut real = Real::new(|root| {
-        fs::create_dir(root.join("m")).unwrap();
-        fs::write(root.join("m/below"), "b").unwrap();
-    });
-    let point = real.root().join("m");
-    if !mounted(&["-t".as_ref(), "tmpfs".as_ref(), "none".as_ref(), point.as_os_str()]) {
-        return;
-    }
-    fs::write(point.join("above"), "a").unwrap();
-    real.until("what is mounted is seen", |real| {
-        real.replica.tree(real.root().to_str().unwrap()).contains_key(&b"m/above"[..])
-    });
-    real.check("mounted");
-    assert!(std::process::Command::new("umount").arg(&point).status().is_ok_and(|s| s.success()));
-    real.until("what was below is seen again", |real| {
-        real.replica.tree(real.root().to_str().unwrap()).contains_key(&b"m/below"[..])
-    });
-    real.check("unmounted");
-}
-
-#[test]
-fn root_the_kernels_own_file_systems_are_left_out() {
-    let point = tempfile::tempdir().unwrap();
-    let proc = point.path().join("proc");
-    fs::create_dir(&proc).unwrap();
-    if !mounted(&["-t".as_ref(), "proc".as_ref(), "none".as_ref(), proc.as_os_str()]) {
-        return;
-    }
-    fs::write(point.path().join("f"), "f").unwrap();
-    let config = Config::new(MACHINE, vec![byte_path(point.path())]);
-    let kernel = Inotify::open(Arc::new(|| {})).unwrap();
-    let clock = Arc::new(SystemClock::default());
-    let mut engine = Engine::new(config, Box::new(kernel), Arc::new(RealFiles::new()), clock).unwrap();
-    engine.start(GapCause::FirstScan, None);
-    while engine.step().busy {}
-    let status = engine.status();
-    assert!(std::process::Command::new("umount").arg(&proc).status().is_ok_and(|s| s.success()));
-    assert_eq!(status.nodes, 2, "{status:?}");
-    assert!(status.notices.iter().any(|n| n.contains("kernel's own data")), "{status:?}");
 }

@@ -62,7 +62,10 @@ impl Replica {
             }
             FileEvent::Metadata(e) => {
                 let node = self.nodes.get_mut(&e.node).expect("metadata of a node that is known");
-                (node.meta, node.pending) = (e.meta.clone(), e.pending);
+                node.meta = e.meta.clone();
+                if e.meta.node_type != NodeType::Directory {
+                    node.pending = e.pending;
+                }
             }
             FileEvent::Content(e) => {
                 let node = self.nodes.get_mut(&e.node).expect("content of a node that is known");
@@ -78,6 +81,18 @@ impl Replica {
             }
             FileEvent::GapClosed(e) => self.gaps.retain(|(root, _)| root != e.root.as_bytes()),
             FileEvent::Error(e) => self.errors.push((e.path.clone(), e.act.as_str(), e.errno)),
+            FileEvent::Unseen(e) => {
+                let node = self.nodes.get_mut(&e.node).expect("a node that is known");
+                assert!(!std::mem::replace(&mut node.pending, true), "{e:?}: told twice\n{}", self.tail());
+            }
+            FileEvent::Seen(e) => {
+                let node = self.nodes.get_mut(&e.node).expect("a node that is known");
+                assert!(
+                    std::mem::replace(&mut node.pending, false),
+                    "{e:?}: was not unseen\n{}",
+                    self.tail()
+                );
+            }
             FileEvent::Superseded(_) => panic!("not written by this version"),
         }
     }
@@ -108,6 +123,13 @@ impl Replica {
             out.insert(below, Line { node, meta, content, pending });
         }
         out
+    }
+
+    /// Directories that are unseen, by path relative to a root.
+    pub(crate) fn unseen(&self, root: &str) -> Vec<String> {
+        let is_unseen = |line: &Line| line.pending && line.meta.node_type == NodeType::Directory;
+        let unseen = self.tree(root).into_iter().filter(|(_, line)| is_unseen(line));
+        unseen.map(|(path, _)| String::from_utf8(path).unwrap()).collect()
     }
 
     /// What a hub would tell a new engine.
@@ -158,6 +180,8 @@ impl Replica {
                 "{what}: hard links of {show}"
             );
             assert_eq!(*nodes.entry(line.node).or_insert(real.ino), real.ino, "{what}: node of {show}");
+            let is_unseen = line.meta.node_type == NodeType::Directory && line.pending;
+            assert!(!is_unseen, "{what}: {show} is unseen\n{}", self.tail());
             let Some(bytes) = &real.content else { continue };
             let content = line
                 .content

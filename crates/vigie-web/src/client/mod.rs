@@ -16,8 +16,8 @@ use crate::limits::ANSWER_BYTES_MAX;
 use crate::messages::query_pairs;
 use crate::messages::{
     Answer, DrainReport, DrainRequest, Entry, FlushReport, FlushRequest, GroupStatus, HEADER_AWAY,
-    HEADER_CURSOR, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, InviteRequest, Invited, LogLine, LogQuery, PREFIX,
-    SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
+    HEADER_CURSOR, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, HEADER_UNSEEN, InviteRequest, Invited, LogLine,
+    LogQuery, PREFIX, SetGroupRequest, StepDownRequest, TreeQuery, VerifyLine,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -183,6 +183,7 @@ fn answer(headers: &HeaderMap) -> Answer {
         seq: text(HEADER_SEQ).and_then(|t| t.parse().ok()).unwrap_or_default(),
         gaps: text(HEADER_GAPS).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default(),
         away: text(HEADER_AWAY).and_then(|t| serde_json::from_str(t).ok()),
+        unseen: text(HEADER_UNSEEN).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default(),
         state: text(HEADER_STATE).and_then(crate::messages::ContentState::from_word),
     }
 }

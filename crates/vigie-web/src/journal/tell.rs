@@ -167,6 +167,8 @@ impl Teller {
             FileEvent::Metadata(m) => self.paths.of_node(machine, m.node, seq)?,
             FileEvent::Content(c) => self.paths.of_node(machine, c.node, seq)?,
             FileEvent::Superseded(s) => self.paths.of_node(machine, s.node, seq)?,
+            FileEvent::Unseen(u) => self.paths.of_node(machine, u.node, seq)?,
+            FileEvent::Seen(s) => self.paths.of_node(machine, s.node, seq)?,
             FileEvent::GapOpened(g) => vec![g.root.as_bytes().to_vec()],
             FileEvent::GapClosed(g) => vec![g.root.as_bytes().to_vec()],
             FileEvent::Error(e) => vec![e.path.clone()],
@@ -259,6 +261,11 @@ fn fill(event: &FileEvent, line: &mut LogLine) {
         FileEvent::Renamed(r) => Some(r.node),
         FileEvent::Linked(l) => Some(l.node),
         FileEvent::Superseded(s) => Some(s.node),
+        FileEvent::Unseen(u) => {
+            line.cause = Some(u.cause.as_str().to_owned());
+            Some(u.node)
+        }
+        FileEvent::Seen(s) => Some(s.node),
         FileEvent::GapOpened(g) => {
             line.cause = Some(g.cause.as_str().to_owned());
             line.since = g.since.map(rfc3339);

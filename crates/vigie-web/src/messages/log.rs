@@ -72,7 +72,7 @@ pub struct LogLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_b64: Option<String>,
     /// What happened: `created`, `removed`, `renamed`, `metadata`, `content`, `linked`, `gap-opened`,
-    /// `gap-closed`, `error`, `enrolled`, `role-granted`, `role-ended`, `role-set`, `role-barred`, `role-asked`, or `STREAM/KIND` in numbers for what this program does not know.
+    /// `gap-closed`, `error`, `unseen`, `seen`, `enrolled`, `role-granted`, `role-ended`, `role-set`, `role-barred`, `role-asked`, or `STREAM/KIND` in numbers for what this program does not know.
     pub kind: String,
     /// Absolute path at that time; absent when no name is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct LogLine {
     /// The file-system object, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// `gap-opened`: why changes may be missing; `role-…`: why it happened.
+    /// `gap-opened`: why changes may be missing; `unseen`: `unlisted`, `entries` or `covered`; `role-…`: why it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// `gap-opened`: from when on; absent when the root was never watched before.

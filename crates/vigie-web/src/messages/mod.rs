@@ -17,7 +17,8 @@ pub use error::{ApiError, ErrorBody, ErrorKind};
 pub use log::{HEADER_CURSOR, LogLine, LogQuery};
 pub use roles::{RolesQuery, SetGroupRequest, StepDownRequest};
 pub use tree::{
-    Answer, Away, ContentState, Entry, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE, TreeQuery,
+    Answer, Away, ContentState, Entry, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_STATE,
+    HEADER_UNSEEN, TreeQuery, UnseenPlace,
 };
 pub use vigie_model::status::GroupStatus;
 

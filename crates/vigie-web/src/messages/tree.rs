@@ -11,6 +11,9 @@ pub const HEADER_GAPS: &str = "vigie-gaps";
 /// Header of `ls`, `cat` and `tree`: the machine is not heard of at the instant, an [`Away`] in JSON. Absent when
 /// it is.
 pub const HEADER_AWAY: &str = "vigie-away";
+/// Header of `ls`, `cat` and `tree`: directories on the way to the path, itself included, that were not seen whole at
+/// the instant; a JSON array of [`UnseenPlace`]. Absent when there are none.
+pub const HEADER_UNSEEN: &str = "vigie-unseen";
 /// Header of `cat`: a [`ContentState`].
 pub const HEADER_STATE: &str = "vigie-state";
 
@@ -59,7 +62,7 @@ pub(crate) fn query_pairs<const N: usize>(pairs: [(&str, Option<String>); N]) ->
     out
 }
 
-/// How much of a file's content the store has at an instant.
+/// How much of a file's content the store has at an instant, or of what a directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ContentState {
@@ -71,9 +74,19 @@ pub enum ContentState {
     Torn,
     /// It never had content in the store: it is listed and cannot be given.
     None,
+    /// A directory that could not be seen whole: what is given of its entries is the last known.
+    Unseen,
 }
 
 impl ContentState {
+    const ALL: [ContentState; 5] = [
+        ContentState::Whole,
+        ContentState::Pending,
+        ContentState::Torn,
+        ContentState::None,
+        ContentState::Unseen,
+    ];
+
     /// The word used in headers and tables.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,14 +94,13 @@ impl ContentState {
             ContentState::Pending => "pending",
             ContentState::Torn => "torn",
             ContentState::None => "none",
+            ContentState::Unseen => "unseen",
         }
     }
 
     /// Reads the word; none for a word of a newer hub.
     pub fn from_word(word: &str) -> Option<Self> {
-        [ContentState::Whole, ContentState::Pending, ContentState::Torn, ContentState::None]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+        ContentState::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
@@ -130,6 +142,17 @@ pub struct Away {
     pub last_seq: u64,
 }
 
+/// A directory that was not seen whole at the instant that was asked for: what is given of it was known last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnseenPlace {
+    /// Its absolute path.
+    pub path: String,
+    /// Its exact bytes in base64, when they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+}
+
 /// What an answer about a tree says of itself, read from its headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -139,6 +162,8 @@ pub struct Answer {
     pub gaps: Vec<GapSpan>,
     /// What happened on the machine up to the instant is not known.
     pub away: Option<Away>,
+    /// Directories on the way to the path, itself included, that were not seen whole.
+    pub unseen: Vec<UnseenPlace>,
     /// State of the one file that was asked for.
     pub state: Option<ContentState>,
 }
@@ -176,7 +201,7 @@ pub struct Entry {
     /// Devices: major and minor number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<(u32, u32)>,
-    /// Files: how much of the content the store has.
+    /// Files: how much of the content the store has. Directories: `unseen`, when that is what they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<ContentState>,
     /// Files: names the content that a restore would give.
@@ -207,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_state_has_a_word() {
-        for state in [ContentState::Whole, ContentState::Pending, ContentState::Torn, ContentState::None] {
+        for state in ContentState::ALL {
             assert_eq!(ContentState::from_word(state.as_str()), Some(state));
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
         }

@@ -4,12 +4,14 @@ use super::away::beyond;
 use super::reply::Refused;
 use super::sides::HubSide;
 use crate::limits::GAPS_NAMED_MAX;
-use crate::messages::{ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ};
+use crate::messages::{
+    ApiError, Away, ErrorKind, GapSpan, HEADER_AWAY, HEADER_GAPS, HEADER_SEQ, HEADER_UNSEEN, UnseenPlace,
+};
 use crate::text::{BadInstant, Shown, from_base64, parse_instant, place, rfc3339};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use vigie_model::{BytePath, MachineId, NodeId, Seq};
+use vigie_model::{BytePath, MachineId, NodeId, NodeState, NodeType, Seq};
 use vigie_store::{Gap, InstantError, NodeVersion, Store, StoreError};
 
 /// The question for an object of a machine at an instant, as it stands after the `?`.
@@ -40,6 +42,8 @@ pub(super) struct Asked {
     gaps: Vec<Gap>,
     /// The machine was not heard of any more.
     away: Option<Away>,
+    /// Directories on the way to the path that were not seen whole.
+    unseen: Vec<BytePath>,
 }
 
 /// Where a question leads.
@@ -76,7 +80,7 @@ impl Found {
 
     /// Writes what the answer has to say of itself into its headers.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
-        let Asked { seq, gaps, away, .. } = &self.asked;
+        let Asked { seq, gaps, away, unseen, .. } = &self.asked;
         headers.insert(HeaderName::from_static(HEADER_SEQ), HeaderValue::from(seq.0));
         if !gaps.is_empty() {
             let spans: Vec<GapSpan> = gaps.iter().take(GAPS_NAMED_MAX).map(span).collect();
@@ -84,6 +88,10 @@ impl Found {
         }
         if let Some(away) = away {
             insert_json(headers, HEADER_AWAY, away);
+        }
+        if !unseen.is_empty() {
+            let places: Vec<UnseenPlace> = unseen.iter().map(unseen_place).collect();
+            insert_json(headers, HEADER_UNSEEN, &places);
         }
     }
 }
@@ -110,9 +118,36 @@ pub(super) fn find(hub: &dyn HubSide, query: &ObjectQuery) -> Result<Found, ApiE
     let at = store.resolve(machine, at).map_err(|error| unknown_instant(&query.machine, error))?;
     let concerns = |gap: &Gap| gap.root.below(&path).is_some() || path.below(&gap.root).is_some();
     let gaps: Vec<Gap> = at.inside.into_iter().filter(concerns).collect();
-    let asked = Asked { machine, name: query.machine.clone(), path, seq: at.seq, gaps, away };
+    let asked =
+        Asked { machine, name: query.machine.clone(), path, seq: at.seq, gaps, away, unseen: Vec::new() };
+    let asked = Asked { unseen: unseen_on_the_way(store, &asked)?, ..asked };
     let target = target(store, &asked)?;
     Ok(Found { asked, target })
+}
+
+/// The first directory on the way to a path that was not seen whole. What lies below it is not known either, so one
+/// says all.
+fn unseen_on_the_way(store: &Store, asked: &Asked) -> Result<Vec<BytePath>, ApiError> {
+    let Asked { machine, path, seq, .. } = asked;
+    let Some((root, nodes)) = store.way(*machine, path, *seq).map_err(internal)? else {
+        return Ok(Vec::new());
+    };
+    for (depth, node) in nodes.into_iter().enumerate() {
+        let version = store.node(*machine, node, *seq).map_err(internal)?;
+        let is_unseen = |state: &NodeState| state.pending && state.meta.node_type == NodeType::Directory;
+        if version.is_some_and(|version| is_unseen(&version.state)) {
+            let below = path.below(&root).unwrap_or_default().split(|b| *b == b'/');
+            let names: Vec<&[u8]> = below.filter(|name| !name.is_empty()).take(depth).collect();
+            let unseen = [root.as_bytes(), b"/", &names.join(&b'/')[..]].concat();
+            return Ok(BytePath::normalise(&unseen).into_iter().collect());
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn unseen_place(path: &BytePath) -> UnseenPlace {
+    let shown = Shown::new(path.as_bytes());
+    UnseenPlace { path: shown.text, path_b64: shown.b64 }
 }
 
 fn target(store: &Store, asked: &Asked) -> Result<Target, ApiError> {
@@ -133,7 +168,7 @@ fn target(store: &Store, asked: &Asked) -> Result<Target, ApiError> {
 
 /// Why nothing can be given: there is nothing, or it cannot be known whether there is.
 fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
-    let Asked { machine, path, gaps, away, .. } = asked;
+    let Asked { machine, path, gaps, away, unseen, .. } = asked;
     if !gaps.is_empty() {
         let text =
             format!("nothing is recorded at {path} then, but changes may be missing around that instant");
@@ -149,6 +184,11 @@ fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
         return ApiError::new(ErrorKind::Inconclusive, text).hint(format!(
             "it is away, or has only just come back; --at '#{last_seq}' asks for what it told last"
         ));
+    }
+    if let Some(above) = unseen.first() {
+        let text = format!("nothing is recorded at {path}, but not all of {above} could be seen then");
+        return ApiError::new(ErrorKind::Inconclusive, text)
+            .hint(format!("`vigie log {}` tells why", place(&asked.name, above.as_bytes())));
     }
     let error = ApiError::new(ErrorKind::NotFound, format!("there is no {path} at that instant"));
     match store.history(*machine, path) {

@@ -128,7 +128,8 @@ fn entry(path: &[u8], node: NodeId, version: &NodeVersion) -> Entry {
         NodeType::CharDevice { major, minor } | NodeType::BlockDevice { major, minor } => {
             entry.device = Some((*major, *minor));
         }
-        NodeType::Directory | NodeType::Fifo | NodeType::Socket => {}
+        NodeType::Directory => entry.state = version.state.pending.then_some(ContentState::Unseen),
+        NodeType::Fifo | NodeType::Socket => {}
     }
     entry
 }

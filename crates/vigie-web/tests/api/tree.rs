@@ -2,11 +2,11 @@
 
 use crate::world::{ROOT, World, at, content, meta, node, path, second};
 use vigie_archive::{Counts, survey};
-use vigie_model::files::{ContentStored, GapOpened};
+use vigie_model::files::{ContentStored, GapOpened, Seen, Unseen, UnseenCause};
 use vigie_model::machines::Enrolled;
 use vigie_model::{FileEvent, GapCause, Instant, MachineId, NodeType, Seq, UnixNanos};
 use vigie_web::client::{ClientError, Pieces};
-use vigie_web::messages::{Answer, Away, ContentState, Entry, ErrorKind, TreeQuery};
+use vigie_web::messages::{Answer, Away, ContentState, Entry, ErrorKind, LogQuery, TreeQuery};
 
 async fn ls(world: &World, query: &TreeQuery, recursive: bool) -> (Answer, Vec<Entry>) {
     let (answer, mut lines) = world.client.ls(query, recursive).await.unwrap();
@@ -201,6 +201,44 @@ async fn a_tree_is_one_stream_that_ends_with_its_counts() {
     let (counts, end) = survey(&all(pieces).await[..]);
     end.unwrap();
     assert_eq!((counts.pending, counts.missing), (1, 1));
+}
+
+#[tokio::test]
+async fn what_could_not_be_seen_whole_is_no_empty_directory() {
+    let mut world = World::start().await;
+    let before = world.tell(FileEvent::Unseen(Unseen { node: node(12), cause: UnseenCause::Unlisted })).await;
+    let unseen = |answer: &Answer| answer.unseen.iter().map(|place| place.path.clone()).collect::<Vec<_>>();
+    for (text, expected) in [("/srv", vec![]), ("/srv/a", vec![]), ("/srv/dir", vec!["/srv/dir"])] {
+        let (answer, _) = world.client.ls(&at(text, Instant::Now), false).await.unwrap();
+        assert_eq!(unseen(&answer), expected, "{text}");
+    }
+    let (answer, _) = world.client.ls(&at("/srv/dir/none", Instant::Now), false).await.unwrap();
+    assert_eq!(unseen(&answer), ["/srv/dir"], "what lies below is only the last known, too");
+    let (_, entries) = ls(&world, &at("/srv", Instant::Now), false).await;
+    let directories = entries.iter().filter(|entry| entry.node_type == "directory");
+    assert_eq!(directories.map(|entry| entry.state).collect::<Vec<_>>(), [Some(ContentState::Unseen)]);
+    assert_eq!(
+        refusal(world.client.ls(&at("/srv/dir/new", Instant::Now), false).await),
+        ErrorKind::Inconclusive
+    );
+
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!((counts.unseen, counts.missing), (1, 1));
+    let (answer, pieces) = world.client.tree(&at("/srv/dir", Instant::Now)).await.unwrap();
+    assert_eq!((unseen(&answer), survey(&all(pieces).await[..]).0.unseen), (vec!["/srv/dir".to_owned()], 1));
+
+    world.tell(FileEvent::Seen(Seen { node: node(12) })).await;
+    let (answer, _) = world.client.ls(&at("/srv/dir", Instant::Now), false).await.unwrap();
+    assert_eq!(unseen(&answer), [""; 0]);
+    let (answer, _) = world.client.ls(&at("/srv/dir", Instant::Seq(before)), false).await.unwrap();
+    assert_eq!(unseen(&answer), ["/srv/dir"], "it was so then");
+    assert_eq!(refusal(world.client.ls(&at("/srv/dir/new", Instant::Now), false).await), ErrorKind::NotFound);
+
+    let lines = world.log(LogQuery { kind: Some("unseen".into()), ..LogQuery::default() }).await;
+    let told: Vec<_> = lines.iter().map(|line| (line.path.as_deref(), line.cause.as_deref())).collect();
+    assert_eq!(told, [(Some("/srv/dir"), Some("unlisted"))]);
 }
 
 #[tokio::test]

@@ -16,12 +16,13 @@ const LINED_UP: usize = 512;
 /// List a directory as it was
 ///
 /// Above the roots of a machine, the directories that lead to them are listed. A file whose content is not
-/// in the store as it was is marked: `pending` (a newer version existed), `torn`, or `none`.
+/// in the store as it was is marked: `pending` (a newer version existed), `torn`, or `none`; a directory that could
+/// not be seen whole is marked `unseen`, and what is listed of it is what was known last.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
 Exit code 3 when the instant lies in a gap, where changes may have been missed, or after the machine was
-heard of last.
+heard of last, and when what is listed was not seen whole.
 
 EXAMPLES:
   vigie ls web01:/srv/www                    as it is now
@@ -47,27 +48,36 @@ pub(crate) struct LsArgs {
 
 impl LsArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let top = self.location.path.as_bytes().to_vec();
         let query = context.tree_query(&self.location, self.at).await?;
+        let top = query.path.as_bytes().to_vec();
         let word = self.location.word.as_deref();
         let listed = context.hub()?.ls(&query, self.recursive).await;
         let (answer, mut lines) = context.of_place(word, listed).await?;
-        if context.out.is_json() {
-            print_json(&mut context, &mut lines).await?;
+        let unseen = if context.out.is_json() {
+            print_json(&mut context, &mut lines).await?
         } else {
             let shown = Shown { top, long: self.long };
-            shown.print(&mut context, &mut lines).await?;
-        }
+            shown.print(&mut context, &mut lines).await?
+        };
         context.out.flush()?;
-        Ok(Outcome::partial_if(context.warn_of_doubts(&answer)))
+        // Without -R, nothing was asked of what the directories listed hold.
+        let doubts = context.warn_of_doubts(&answer);
+        Ok(Outcome::partial_if(doubts || (self.recursive && unseen)))
     }
 }
 
-async fn print_json(context: &mut Context, lines: &mut Lines<Entry>) -> Result<(), Failure> {
+/// Gives whether a directory among the entries was not seen whole.
+async fn print_json(context: &mut Context, lines: &mut Lines<Entry>) -> Result<bool, Failure> {
+    let mut unseen = false;
     while let Some(line) = lines.next_raw().await.map_err(hub_failure)? {
+        unseen |= !unseen && serde_json::from_slice(line.as_ref()).is_ok_and(|entry| is_unseen(&entry));
         context.out.raw_line(&line)?;
     }
-    Ok(())
+    Ok(unseen)
+}
+
+fn is_unseen(entry: &Entry) -> bool {
+    entry.state == Some(ContentState::Unseen)
 }
 
 struct Shown {
@@ -76,18 +86,20 @@ struct Shown {
 }
 
 impl Shown {
-    async fn print(&self, context: &mut Context, lines: &mut Lines<Entry>) -> Result<(), Failure> {
-        let mut entries = Vec::new();
+    /// Gives whether a directory among the entries was not seen whole.
+    async fn print(&self, context: &mut Context, lines: &mut Lines<Entry>) -> Result<bool, Failure> {
+        let (mut entries, mut unseen) = (Vec::new(), false);
         loop {
             let entry = lines.next().await.map_err(hub_failure)?;
             let is_end = entry.is_none();
+            unseen |= entry.as_ref().is_some_and(is_unseen);
             entries.extend(entry);
             if is_end || entries.len() == LINED_UP {
                 self.print_some(context, &entries)?;
                 entries.clear();
             }
             if is_end {
-                return Ok(());
+                return Ok(unseen);
             }
         }
     }

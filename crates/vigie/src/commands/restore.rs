@@ -151,13 +151,14 @@ async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> R
     written?;
     whole.map_err(|error| Failure::of(&error))?;
     let flaws = [
-        (counts.pending, "with their last whole content; a newer one was not stored"),
-        (counts.torn, "with content that may mix several versions"),
-        (counts.damaged, "whose stored content cannot be read"),
-        (counts.missing, "of which no content was ever stored"),
+        (counts.pending, "files with their last whole content; a newer one was not stored"),
+        (counts.torn, "files with content that may mix several versions"),
+        (counts.damaged, "files whose stored content cannot be read"),
+        (counts.missing, "files of which no content was ever stored"),
+        (counts.unseen, "directories of which not everything could be seen"),
     ];
     for (number, what) in flaws.into_iter().filter(|(number, _)| *number > 0) {
-        context.out.warn(&format!("files {what}: {}", count(number)));
+        context.out.warn(&format!("{what}: {}", count(number)));
     }
     let flawed = flaws.iter().any(|(number, _)| *number > 0);
     Ok(Outcome::partial_if(context.warn_of_doubts(&answer) || flawed))

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use vigie_model::UnixNanos;
-use vigie_model::status::{AgentStatus, RoleStatus};
+use vigie_model::status::{AgentStatus, RoleStatus, RootStatus};
 use vigie_web::text::rfc3339;
 
 /// Show how the hub and its machines do
@@ -201,12 +201,27 @@ fn remarks<'a>(out: &Output, agents: impl IntoIterator<Item = &'a AgentStatus>) 
     let mut lines = Vec::new();
     for agent in agents {
         for root in &agent.roots {
-            let warning =
-                root.warning.iter().map(|w| format!("warning  {}:{}: {w}", agent.machine, root.path));
-            lines.extend(warning.map(|text| out.paint(Paint::Attention, &text)));
+            let place = format!("{}:{}", agent.machine, root.path);
+            let warning = root.warning.iter().map(|w| format!("warning  {place}: {w}"));
+            lines
+                .extend(warning.chain(not_read(root, &place)).map(|text| out.paint(Paint::Attention, &text)));
         }
+        let notices = agent.notices.iter().map(|notice| format!("notice   {}: {notice}", agent.machine));
+        lines.extend(notices.map(|text| out.paint(Paint::Attention, &text)));
     }
     lines
+}
+
+/// How much of a root could not be read.
+fn not_read(root: &RootStatus, place: &str) -> Option<String> {
+    let noun = |number: u64, one: &str, many: &str| {
+        (number > 0).then(|| format!("{} {}", count(number), if number == 1 { one } else { many }))
+    };
+    let files = noun(root.unreadable, "file that could not be read", "files that could not be read");
+    let directories =
+        noun(root.unseen, "directory that is not seen whole", "directories that are not seen whole");
+    let all: Vec<String> = files.into_iter().chain(directories).collect();
+    (!all.is_empty()).then(|| format!("unseen   {place}: {}", all.join(", ")))
 }
 
 /// How a hub does, as far as this version knows the fields.

@@ -25,6 +25,7 @@ impl Enrolling {
             link: LinkStatus { state: "enrolling".to_owned(), since_unix_ns, why: None },
             queue: QueueStatus::default(),
             roots: Vec::new(),
+            notices: Vec::new(),
         };
         Enrolling { status: Mutex::new(status) }
     }

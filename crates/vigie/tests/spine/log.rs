@@ -5,8 +5,19 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Every kind that this version writes.
-pub(crate) const KINDS: [&str; 9] =
-    ["created", "removed", "renamed", "metadata", "content", "linked", "gap-opened", "gap-closed", "error"];
+pub(crate) const KINDS: [&str; 11] = [
+    "created",
+    "removed",
+    "renamed",
+    "metadata",
+    "content",
+    "linked",
+    "gap-opened",
+    "gap-closed",
+    "error",
+    "unseen",
+    "seen",
+];
 
 /// All records of an agent's root, oldest first, each checked for what every line must carry.
 pub(crate) fn all(world: &World, agent: &Agent) -> Vec<Value> {

@@ -19,4 +19,5 @@ mod refusals;
 mod roles;
 mod single;
 mod tree;
+mod unseen;
 mod world;

@@ -47,7 +47,7 @@ macro_rules! flags {
 flags! {
     /// A content was recorded.
     CONTENT = 0,
-    /// It was recorded that newer content is to come.
+    /// It was recorded that newer content is to come; of a directory, that it is unseen.
     PENDING = 1,
     /// The content recorded may not be the one on the disk.
     STALE = 2,
@@ -57,12 +57,10 @@ flags! {
     TORN = 4,
     /// Its last read was refused.
     UNREADABLE = 5,
-    /// A directory that could not be listed.
-    UNLISTED = 6,
     /// A directory that the kernel grants no watch for.
-    UNWATCHED = 7,
+    UNWATCHED = 6,
     /// A directory with ignore rules of its own.
-    RULES = 8,
+    RULES = 7,
 }
 
 impl Flags {
