@@ -21,7 +21,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 4;
+pub(crate) const INDEX_VERSION: u32 = 5;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -256,8 +256,10 @@ impl Rows<'_> {
         Ok(true)
     }
 
-    /// Of roles, the index knows what a hub has to know when it starts.
+    /// Of roles, the index knows what a hub has to know when it starts, and where all the rest is.
     fn role(&mut self, event: &RoleEvent, fact: &AgentRecord) {
+        let about = Key::role_records(event.group()).seq_down(self.stamp.0).done();
+        self.changes.push((Table::Misc, about, Some(Vec::new())));
         let tag = match event {
             RoleEvent::Begun(_) => Tag::Term,
             RoleEvent::Set(_) => Tag::GroupSet,
