@@ -1,8 +1,9 @@
 //! Roles between a hub and its agents, with hooks that write down what they are told, and a judge who reads it.
 //!
 //! [`succession`] who is next · [`frozen`] who does not know that it is over · [`hub`] the authority dies ·
-//! [`operating`] what people ask for · [`hooks`] that fail · [`strangers`] who is refused.
+//! [`operating`] what people ask for · [`hooks`] that fail · [`strangers`] who is refused · [`balancer`] who is told.
 
+mod balancer;
 mod frozen;
 mod hooks;
 mod hub;
