@@ -226,8 +226,13 @@ async fn the_history_of_a_group_is_found_without_the_rest() {
     assert_eq!(page(Some(1), Instant::Now, Some("role-set")), [last]);
     let query = LogQuery { group: Some("db".into()), newest: Some(1), ..LogQuery::default() };
     assert_eq!(world.log(query).await[0].seq, last.0);
-    let nobody = LogQuery { group: Some("b".into()), ..LogQuery::default() };
-    assert_eq!(world.log(nobody).await.len(), 0);
+    for (group, refused) in [("b", ErrorKind::NotFound), ("d b", ErrorKind::Usage)] {
+        let query = LogQuery { group: Some(group.into()), ..LogQuery::default() };
+        match world.client.log(&query).await {
+            Err(ClientError::Refused(error)) => assert_eq!(error.kind, refused, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
