@@ -89,7 +89,11 @@ impl Group {
         let (log, fence) = (log.display(), fence.display());
         let line = |what| format!("echo {name} {what} $VIGIE_EPOCH $VIGIE_REASON >>{log}");
         [
-            format!("{VIGIE} role fence --file {fence} --epoch $VIGIE_EPOCH && {}", line("begin")),
+            // Whose hook it is, and of what, it is told as well.
+            format!(
+                "[ $VIGIE_GROUP,$VIGIE_ROLE = db,principal ] && {VIGIE} role fence --file {fence} --epoch $VIGIE_EPOCH && {}",
+                line("begin")
+            ),
             format!("[ \"$VIGIE_OLD_ROLE\" != principal ] || {}", line("end")),
         ]
     }
