@@ -53,6 +53,7 @@ const NEEDS: &[Need] = &[
     program("haproxy", "haproxy"),
     program("systemd-analyze", "systemd"),
     program("nc", "netcat-openbsd"),
+    program("telnet", "telnet"),
     program("ss", "iproute2"),
     program("netstat", "net-tools"),
     for_bench("restic", Sign::Program("restic")),

@@ -10,6 +10,7 @@ use crate::shared::Shared;
 use crate::types::{
     At, Batch, Committed, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport,
 };
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -264,6 +265,17 @@ impl Store {
     /// of the node that bears it now, former names included.
     pub fn history(&self, machine: MachineId, path: &BytePath) -> Result<Vec<Seq>, StoreError> {
         Ok(self.shared.index.history(machine, path, self.shared.tail())?)
+    }
+
+    /// Numbers of the records about a group of principal and secondaires up to `last`, the newest first, until `take`
+    /// wants no more of them.
+    pub fn group_records(
+        &self,
+        group: &str,
+        last: Seq,
+        take: &mut dyn FnMut(Seq) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Ok(self.shared.index.group_records(group, last, take)?)
     }
 
     /// The gaps of a machine, in the order in which they were opened.

@@ -5,4 +5,5 @@
 
 mod away;
 mod hostile;
+mod leases;
 mod peer;

@@ -60,6 +60,21 @@ fn it_counts_from_sending_and_stops_a_margin_early() {
 }
 
 #[test]
+fn a_machine_that_slept_is_principal_no_more_when_it_wakes() {
+    let mut member = principal(Mode::Safe);
+    assert_eq!(sent(&member.tick(ms(2100))).len(), 1);
+    // An hour later: the answer to that renewal waits in the socket, and is read before anybody looks at the time.
+    let woken = ms(3_600_000);
+    let mut actions = member.heard(woken, renewed(1, ms(2100)));
+    assert!(member.lease(woken).is_none(), "it counts from when the renewal was sent");
+    actions.extend(member.tick(woken));
+    assert_eq!(ran(&actions), Some(Role::Secondaire));
+    assert_eq!(sent(&actions), [], "an epoch that is over is not renewed");
+    let released = FromMember::Released { epoch: Epoch(1), cause: Cause::LeaseExpired };
+    assert_eq!(sent(&member.hook_ended(woken + ms(100), true)), [released]);
+}
+
+#[test]
 fn it_renews_thrice_in_a_time_to_live() {
     let mut member = principal(Mode::Safe);
     // At once after the grant, because nobody knows how long that was on its way.

@@ -326,8 +326,10 @@ impl Rows<'_> {
         Ok(true)
     }
 
-    /// Of roles, the index knows what a hub has to know when it starts.
+    /// Of roles, the index knows what a hub has to know when it starts, and where all the rest is.
     fn role(&mut self, event: &RoleEvent, fact: &AgentRecord) {
+        let about = Key::role_records(event.group()).seq_down(self.stamp.0).done();
+        self.changes.push((Table::Misc, about, Some(Vec::new())));
         let tag = match event {
             RoleEvent::Begun(_) => Tag::Term,
             RoleEvent::Set(_) => Tag::GroupSet,

@@ -47,6 +47,8 @@ pub(crate) enum Tag {
     TermEnd = b'e',
     /// group → the payload of its newest [`vigie_model::roles::GroupSet`].
     GroupSet = b's',
+    /// group · 00 · seq↓ → nothing: every record about the group.
+    RoleRecord = b'h',
 }
 
 /// What a row of table `Nodes` says.
@@ -109,6 +111,10 @@ impl Key {
 
     pub(crate) fn time(self, time: UnixNanos) -> Self {
         self.u64((time.0 ^ i64::MIN) as u64)
+    }
+
+    pub(crate) fn role_records(group: &str) -> Self {
+        Key::tag(Tag::RoleRecord).bytes(group.as_bytes()).byte(0)
     }
 
     /// Newest first.

@@ -1,13 +1,14 @@
-//! What is recorded of each group: the newest term, the newest end of one, and what is set.
+//! What is recorded of each group: the newest term, the newest end of one, what is set, and where the rest is.
 
 use super::Index;
 use super::apply::from_cbor;
-use super::keys::{Key, Tag};
+use super::keys::{BAD_MISC, Key, Tag, split_seq};
 use crate::error::KvError;
 use crate::kv::{Order, Table};
 use crate::types::GroupState;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use vigie_model::Seq;
 use vigie_model::roles::{GroupSet, TermBegun, TermEnded};
 
 impl Index {
@@ -30,6 +31,26 @@ impl Index {
             group.end = Some(end);
         }
         Ok(groups.into_values().collect())
+    }
+
+    /// Numbers of the records about a group up to `last`, the newest first, until `take` wants no more of them.
+    pub(crate) fn group_records(
+        &self,
+        group: &str,
+        last: Seq,
+        take: &mut dyn FnMut(Seq) -> ControlFlow<()>,
+    ) -> Result<(), KvError> {
+        let key = Key::role_records(group);
+        let from = key.clone().seq_down(last).done();
+        let mut bad = None;
+        self.kv()?.range(Table::Misc, &from, &key.high(), Order::Ascending, &mut |key, _| {
+            let Some((_, seq)) = split_seq(key) else {
+                bad = Some(BAD_MISC);
+                return ControlFlow::Break(());
+            };
+            take(seq)
+        })?;
+        bad.map_or(Ok(()), Err)
     }
 
     fn rows_of(&self, tag: Tag) -> Result<Vec<Vec<u8>>, KvError> {

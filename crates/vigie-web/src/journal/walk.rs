@@ -5,6 +5,7 @@ use super::tell::Teller;
 use crate::limits::RECORDS_PER_READ;
 use crate::messages::LogLine;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use vigie_model::{BytePath, MachineId, NodeType, Record, Seq};
 use vigie_store::{Store, StoreError};
 
@@ -51,12 +52,8 @@ impl Walk {
         let first = selection.first(store, last)?.max(after.map_or(Seq(1), Seq::next));
         let teller = Teller::new(store)?;
         let mut walk = Walk { store: store.clone(), selection, teller, found: VecDeque::new(), next: first };
-        match walk.history(first, last)? {
-            Some(mut found) => {
-                if let Some(newest) = newest {
-                    let drop = found.len().saturating_sub(usize::try_from(newest).unwrap_or(usize::MAX));
-                    found.drain(..drop);
-                }
+        match walk.found_by_index(first, last, newest)? {
+            Some(found) => {
                 walk.found = found;
                 walk.next = last.next();
             }
@@ -133,6 +130,47 @@ impl Walk {
             self.teller.pass(record)?;
         }
         Ok(None)
+    }
+
+    /// The numbers of the records of one group or one file, where an index has them, and of those that are wanted
+    /// only the `newest`.
+    fn found_by_index(
+        &mut self,
+        first: Seq,
+        last: Seq,
+        newest: Option<u64>,
+    ) -> Result<Option<VecDeque<Seq>>, StoreError> {
+        let newest = newest.map(|newest| usize::try_from(newest).unwrap_or(usize::MAX));
+        let found = match &self.selection.group {
+            Some(group) => Some(self.of_group(group, first, last)?),
+            None => self.history(first, last)?,
+        };
+        let Some(newest) = newest else { return Ok(found) };
+        let Some(mut found) = found else { return Ok(None) };
+        let mut kept = VecDeque::new();
+        while kept.len() < newest
+            && let Some(seq) = found.pop_back()
+        {
+            let records = self.store.records(seq, 1)?;
+            let Some(record) = records.first() else { continue };
+            if self.selection.wants(&self.store, record)? {
+                kept.push_front(seq);
+            }
+        }
+        Ok(Some(kept))
+    }
+
+    /// The numbers of the records of one group, ascending.
+    fn of_group(&self, group: &str, first: Seq, last: Seq) -> Result<VecDeque<Seq>, StoreError> {
+        let mut found = VecDeque::new();
+        self.store.group_records(group, last, &mut |seq| {
+            if seq < first {
+                return ControlFlow::Break(());
+            }
+            found.push_front(seq);
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
     }
 
     /// The numbers of the records of one file, if the path is not that of a directory.

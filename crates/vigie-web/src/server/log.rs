@@ -13,9 +13,11 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use serde::Deserialize;
+use std::ops::ControlFlow;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vigie_model::{BytePath, Instant, MachineId, Seq};
+use vigie_role::GroupName;
 use vigie_store::Store;
 
 /// The question, as it stands after the `?`.
@@ -96,10 +98,29 @@ fn begin(store: &Store, question: &Question, last: Seq) -> Result<Telling, ApiEr
         return Err(ApiError::new(ErrorKind::NotFound, text));
     }
     let group = question.group.clone();
+    if let Some(group) = &group {
+        recorded(store, group, last)?;
+    }
     let selection = Selection { machine: named, below, kind, group, since: Since::new(since) };
     let walk = Walk::new(store, selection, after, question.n, last).map_err(internal)?;
     // What is followed may still come.
     Ok(Telling { walk, nothing: nothing.filter(|_| !question.follow) })
+}
+
+/// Refuses a group of which nothing is recorded, and what can be none.
+fn recorded(store: &Store, group: &str, last: Seq) -> Result<(), ApiError> {
+    let name = GroupName::new(group).map_err(|e| ApiError::new(ErrorKind::Usage, e.to_string()))?;
+    let mut is_recorded = false;
+    let take = &mut |_| {
+        is_recorded = true;
+        ControlFlow::Break(())
+    };
+    store.group_records(group, last, take).map_err(internal)?;
+    if is_recorded {
+        return Ok(());
+    }
+    let error = ApiError::new(ErrorKind::NotFound, format!("nothing is recorded of a group {name}"));
+    Err(error.hint("`vigie role show` lists every group"))
 }
 
 /// What is to be said of a path that nothing ever bore as its name, though it could have: it is watched.

@@ -3,6 +3,7 @@
 use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
 use vigie_model::files::{Created, ErrorAct, Failure, GapOpened};
 use vigie_model::machines::Enrolled;
+use vigie_model::roles::{GroupSet, RoleEvent, RoleRemark};
 use vigie_model::{AgentRecord, EdgeName, FileEvent, GapCause, Instant, MachineId, NodeType, Seq, Stream};
 use vigie_web::client::ClientError;
 use vigie_web::journal::{Enough, Page, Selection, Since, Walk};
@@ -115,7 +116,10 @@ async fn a_file_that_is_saved_by_rename_has_every_version() {
     ];
     assert_eq!(short(&world.log(of("/srv/a")).await), expected);
     let contents = LogQuery { kind: Some("content".into()), ..of("/srv/a") };
-    assert_eq!(world.log(contents).await.len(), 3);
+    assert_eq!(world.log(contents.clone()).await.len(), 3);
+    // The newest of those that are wanted, whatever else came after them.
+    let newest = LogQuery { newest: Some(1), ..contents };
+    assert_eq!(short(&world.log(newest).await), ["16 content /srv/a.tmp"]);
 }
 
 #[tokio::test]
@@ -178,6 +182,57 @@ async fn a_long_past_is_not_read() {
     assert_eq!(page(Some(web02)), (vec![first.0], Page::End));
     assert_eq!(page(Some(MACHINE)), (vec![], Page::End));
     assert_eq!(page(Some(MachineId([3; 16]))), (vec![], Page::End), "nothing is recorded of it");
+}
+
+#[tokio::test]
+async fn the_history_of_a_group_is_found_without_the_rest() {
+    let mut world = World::start().await;
+    let set = |group: &str, ttl_ms| {
+        let (group, mode) = (group.to_owned(), "safe".to_owned());
+        RoleEvent::Set(GroupSet { group, mode, ttl_ms, preempt: false, paused: false }).encode(second(20))
+    };
+    let remark = RoleRemark { group: "db".into(), machine: MACHINE, why: "stepped-down".into() };
+    let db = [
+        world.own(set("db", 1000)).await,
+        world.own(RoleEvent::Asked(remark).encode(second(21))).await,
+        world.own(set("db", 2000)).await,
+    ];
+    // Names that begin alike are other groups.
+    world.own(set("db2", 1000)).await;
+    world.own(set("d", 1000)).await;
+    for n in 0..600 {
+        world.touch(node(11), n).await;
+    }
+    let last = world.own(set("db", 3000)).await;
+    let all = [&db[..], &[last]].concat();
+
+    let page = |newest, since, kind: Option<&str>| {
+        let (mut told, kind) = (Vec::new(), kind.map(|kind| kind.parse().unwrap()));
+        let group = Some("db".to_owned());
+        let select = Selection { machine: None, below: None, kind, group, since: Since::new(since) };
+        let mut walk = Walk::new(&world.store, select, None, newest, last).unwrap();
+        let take = &mut |line: LogLine| {
+            told.push(Seq(line.seq));
+            Ok::<_, ()>(Enough(false))
+        };
+        // One page, though the journal is longer than one.
+        assert_eq!(walk.page(last, take).unwrap(), Page::End);
+        told
+    };
+    assert_eq!(page(None, Instant::Now, None), all);
+    assert_eq!(page(Some(2), Instant::Now, None), all[2..]);
+    assert_eq!(page(Some(0), Instant::Now, None), []);
+    assert_eq!(page(None, Instant::Seq(db[1]), None), all[1..]);
+    assert_eq!(page(Some(1), Instant::Now, Some("role-set")), [last]);
+    let query = LogQuery { group: Some("db".into()), newest: Some(1), ..LogQuery::default() };
+    assert_eq!(world.log(query).await[0].seq, last.0);
+    for (group, refused) in [("b", ErrorKind::NotFound), ("d b", ErrorKind::Usage)] {
+        let query = LogQuery { group: Some(group.into()), ..LogQuery::default() };
+        match world.client.log(&query).await {
+            Err(ClientError::Refused(error)) => assert_eq!(error.kind, refused, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! What is printed: tidy text for people, JSON lines for scripts. Standard output carries answers only;
 //! remarks go to standard error.
 
+mod aside;
 mod human;
 mod progress;
 mod style;
 mod table;
 
+pub(crate) use aside::Aside;
 pub(crate) use human::{ago, bytes, count, escaped, long_mode, short_time, span};
 pub(crate) use progress::Bar;
 pub(crate) use style::Paint;

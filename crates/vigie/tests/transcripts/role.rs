@@ -3,7 +3,8 @@
 
 use crate::{Home, eventually};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A running program whose lines are waited for, and which never outlives its test.
@@ -110,6 +111,49 @@ fn the_exercise_with_netcat_alone() {
     // The server is gone, and so is what netcat has been waiting for.
     third.stdin = None;
     assert_eq!(third.line(), "");
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_nobody() {
+    let home = Home::new();
+    let (served, port) = serve(&home);
+    let address = format!("127.0.0.1:{port}");
+    let connect = || {
+        let mut client = BufReader::new(TcpStream::connect(&address).unwrap());
+        let mut line = String::new();
+        client.read_line(&mut line).unwrap();
+        (client, line)
+    };
+    let (first, line) = connect();
+    assert_eq!(line, "principal\n");
+    let (mut second, _) = connect();
+    // What is printed about these is more than a pipe holds.
+    for _ in 0..2000 {
+        assert_eq!(connect().1, "secondaire\n");
+    }
+    drop(first);
+    let mut line = String::new();
+    second.read_line(&mut line).unwrap();
+    assert_eq!(line, "principal\n");
+    assert_eq!(served.interrupt().0, Some(0));
+}
+
+#[test]
+fn telnet_is_a_client_and_can_ask_for_more() {
+    let home = Home::new();
+    let (_served, port) = serve(&home);
+    let mut telnet = Talking::start(Command::new("telnet").args(["127.0.0.1", &port]));
+    let until = |telnet: &mut Talking, wanted: &str| loop {
+        let line = telnet.line();
+        assert_ne!(line, "", "telnet has ended before it said {wanted}");
+        if line.trim_end() == wanted {
+            break;
+        }
+    };
+    until(&mut telnet, "principal");
+    // It ends its lines as terminals do, with CR LF.
+    telnet.stdin.as_mut().unwrap().write_all(b"vigie/1\n").unwrap();
+    until(&mut telnet, "principal epoch=1 reason=first");
 }
 
 #[test]

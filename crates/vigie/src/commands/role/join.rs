@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Paint, span};
+use crate::output::{Aside, Output, Paint, span};
 use crate::service::hooks::{HookArgs, ShellHooks};
 use crate::signals::EndSignals;
 use clap::Args;
@@ -56,13 +56,13 @@ fn host_and_port(text: &str) -> Result<String, String> {
 }
 
 impl JoinArgs {
-    pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
         let mut end = EndSignals::listen()?;
         let hooks = ShellHooks::new(self.hooks, GroupName::default_group());
-        let (news, mut told) = mpsc::channel(NEWS);
+        let (news, told) = mpsc::channel(NEWS);
+        let mut printing = Aside::start(context.out, told, print)?;
         let stop = CancellationToken::new();
         let mut joined = tokio::spawn(join(self.server, Arc::new(hooks), news, stop.clone()));
-        let mut printed = Ok(());
         let ended = loop {
             tokio::select! {
                 () = end.next() => {
@@ -71,18 +71,12 @@ impl JoinArgs {
                     }
                     stop.cancel();
                 }
-                Some(happened) = told.recv() => {
-                    printed = printed.and_then(|()| print(&mut context.out, happened));
-                    if printed.is_err() {
-                        stop.cancel();
-                    }
-                }
+                () = printing.failed(), if !stop.is_cancelled() => stop.cancel(),
                 ended = &mut joined => break ended,
             }
         };
-        while let Ok(happened) = told.try_recv() {
-            printed = printed.and_then(|()| print(&mut context.out, happened));
-        }
+        // What it printed until it failed is told before the failure.
+        let printed = printing.finish().await;
         ended.map_err(|e| Failure::of(&e))?.map_err(|error| failure(&error))?;
         printed?;
         Ok(Outcome::Done)

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Paint, span};
+use crate::output::{Aside, Output, Paint, span};
 use crate::signals::EndSignals;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -65,26 +65,24 @@ impl ServeArgs {
         let config =
             Config { listen: self.listen, state: self.state, heartbeat: self.heartbeat, clients_max };
         let server = Server::bind(config).map_err(|error| failure(&error))?;
-        let (notices, mut told) = mpsc::channel(NOTICES);
+        let (notices, told) = mpsc::channel(NOTICES);
         let stop = CancellationToken::new();
         let listening = Line::Listening { address: server.address().to_string() };
         let mut serving = tokio::spawn({
             let stop = stop.clone();
             async move { server.run(&BootClock::default(), notices, stop).await }
         });
-        let mut printed = print(&mut context.out, &listening);
+        print(&mut context.out, &listening)?;
+        let mut printing = Aside::start(context.out, told, |out, notice| print(out, &Line::from(notice)))?;
         let ended = loop {
             tokio::select! {
                 () = end.next() => stop.cancel(),
                 ended = &mut serving => break ended,
-                Some(notice) = told.recv() => {
-                    printed = printed.and_then(|()| print(&mut context.out, &Line::from(notice)));
-                    if printed.is_err() {
-                        stop.cancel();
-                    }
-                }
+                () = printing.failed(), if !stop.is_cancelled() => stop.cancel(),
             }
         };
+        // What it printed until it failed is told before the failure.
+        let printed = printing.finish().await;
         ended.map_err(|e| Failure::of(&e))?.map_err(|error| failure(&error))?;
         printed?;
         Ok(Outcome::Done)

@@ -1,8 +1,9 @@
 //! Roles between a hub and its agents, with hooks that write down what they are told, and a judge who reads it.
 //!
 //! [`succession`] who is next · [`frozen`] who does not know that it is over · [`hub`] the authority dies ·
-//! [`operating`] what people ask for · [`hooks`] that fail · [`strangers`] who is refused.
+//! [`operating`] what people ask for · [`hooks`] that fail · [`strangers`] who is refused · [`balancer`] who is told.
 
+mod balancer;
 mod frozen;
 mod hooks;
 mod hub;
@@ -88,7 +89,11 @@ impl Group {
         let (log, fence) = (log.display(), fence.display());
         let line = |what| format!("echo {name} {what} $VIGIE_EPOCH $VIGIE_REASON >>{log}");
         [
-            format!("{VIGIE} role fence --file {fence} --epoch $VIGIE_EPOCH && {}", line("begin")),
+            // Whose hook it is, and of what, it is told as well.
+            format!(
+                "[ $VIGIE_GROUP,$VIGIE_ROLE = db,principal ] && {VIGIE} role fence --file {fence} --epoch $VIGIE_EPOCH && {}",
+                line("begin")
+            ),
             format!("[ \"$VIGIE_OLD_ROLE\" != principal ] || {}", line("end")),
         ]
     }

@@ -22,6 +22,11 @@ fn stepping_down_gives_the_role_to_whom_it_is_meant_for() {
     group.until_begins("beta", 3);
     alpha.stop();
     assert_eq!(code(&["db"]), 3, "there is nobody else");
+    let history = |args: &[&str]| group.world.run([&["role", "history"], args].concat());
+    assert_eq!(history(&["web"]).code, 4, "nothing is recorded of such a group");
+    assert_eq!(history(&["a b"]).code, 2, "that is no group's name");
+    let newest = history(&["db", "-n", "1"]);
+    assert!(newest.out.lines().count() == 1 && newest.out.contains("role-granted"), "{}", newest.out);
     let asked = group.records("role-asked");
     assert_eq!((asked.len(), &asked[0]["cause"]), (1, &"stepped-down".into()), "{asked:?}");
     group.judge();
