@@ -39,6 +39,12 @@ pub(crate) const ROOMS: &[Room] = &[
     room(1, "vigie-role", "election, lease, epoch; the fence, and roles as plain lines", &[]),
     room(1, "vigie-archive", "a tree as a PAX tar stream, and its writing to disk", &["tar"]),
     room(1, "vigie-health", "checks, hysteresis, drain, answers for load balancers", &[]),
+    room(
+        1,
+        "vigie-ports",
+        "targets and ports, scan engines, nmap driver, reports and their comparison",
+        &["socket2", "quick-xml"],
+    ),
     room(1, "vigie-exec", "commands of this machine: process groups, time limits, bounded output", &[]),
     Room {
         name: "vigie-model",

@@ -1,0 +1,13 @@
+//! Which TCP ports of a target are open, said so that it can be relied upon: complete, the same twice, and with
+//! "closed", "filtered", "unreachable" and "could not probe" kept apart.
+//!
+//! In reading order:
+//! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
+
+pub mod finding;
+pub mod report;
+pub mod sink;
+
+pub use finding::{Banner, Finding, Reason, State};
+pub use report::{Counts, EngineName, Liveness, Loss, TargetReport};
+pub use sink::{Progress, Sink};
