@@ -5,9 +5,13 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 pub mod finding;
+pub mod plan;
 pub mod report;
+pub mod scan;
 pub mod sink;
 
 pub use finding::{Banner, Finding, Reason, State};
+pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};
 pub use report::{Counts, EngineName, Liveness, Loss, TargetReport};
+pub use scan::scan;
 pub use sink::{Progress, Sink};
