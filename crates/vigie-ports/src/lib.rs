@@ -2,13 +2,19 @@
 //! "closed", "filtered", "unreachable" and "could not probe" kept apart.
 //!
 //! In reading order:
+//! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] ·
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 pub mod finding;
+pub mod likely;
+pub mod limits;
 pub mod plan;
+pub mod ports;
 pub mod report;
 pub mod scan;
+pub mod services;
 pub mod sink;
+pub mod targets;
 
 pub use finding::{Banner, Finding, Reason, State};
 pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};
