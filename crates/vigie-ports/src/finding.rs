@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The verdict on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -71,7 +73,7 @@ pub struct Finding {
 }
 
 /// What a service said of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banner {
     /// Its first bytes, escaped, of bounded length.
     pub text: Option<String>,
@@ -80,7 +82,7 @@ pub struct Banner {
 }
 
 /// The TLS side of a service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// `TLSv1.3`.
     pub version: String,
@@ -96,4 +98,7 @@ pub struct Tls {
     pub sha256: String,
     /// Its end, RFC 3339.
     pub not_after: Option<String>,
+    /// Whether the certificate was checked against any authority. It is not: what is shown is what was shown to us.
+    #[serde(default)]
+    pub verified: bool,
 }

@@ -6,6 +6,7 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 pub mod finding;
+pub mod host;
 pub mod likely;
 pub mod limits;
 pub mod plan;
@@ -15,6 +16,7 @@ pub mod scan;
 pub mod services;
 pub mod sink;
 pub mod targets;
+pub mod words;
 
 pub use finding::{Banner, Finding, Reason, State};
 pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};

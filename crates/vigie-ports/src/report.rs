@@ -60,7 +60,7 @@ pub enum EngineName {
 }
 
 /// How many ports have each state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Ports in state [`State::Open`].
     pub open: u32,
