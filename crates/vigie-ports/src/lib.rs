@@ -5,6 +5,8 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 pub mod finding;
+#[allow(dead_code)]
+mod logic;
 pub mod plan;
 pub mod report;
 pub mod scan;
