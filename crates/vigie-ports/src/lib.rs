@@ -4,13 +4,16 @@
 //! In reading order:
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
+mod connect;
 pub mod finding;
-#[allow(dead_code)]
+mod icmp;
 mod logic;
 pub mod plan;
 pub mod report;
+mod route;
 pub mod scan;
 pub mod sink;
+mod work;
 
 pub use finding::{Banner, Finding, Reason, State};
 pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};

@@ -148,6 +148,11 @@ impl Group {
         self.agenda.clear();
     }
 
+    /// Whether there is something to tell.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.ended.is_empty() || !self.opened.is_empty()
+    }
+
     /// Targets that ended since the last call.
     pub(crate) fn take_ended(&mut self) -> Vec<(Target, Ended)> {
         std::mem::take(&mut self.ended)
