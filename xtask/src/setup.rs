@@ -55,10 +55,10 @@ const NEEDS: &[Need] = &[
     program("nc", "netcat-openbsd"),
     program("ss", "iproute2"),
     program("netstat", "net-tools"),
+    program("nft", "nftables"),
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("keepalived", Sign::Program("keepalived")),
-    for_bench("nftables", Sign::Program("nft")),
     for_bench("xz-utils", Sign::Program("xz")),
     for_bench("linux-source-6.1", Sign::File("/usr/src/linux-source-6.1.tar.xz")),
 ];

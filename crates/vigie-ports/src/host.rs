@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Banner, State};
 use crate::ports::PortSet;
 use crate::report::{Counts, Liveness, Loss, TargetReport};
+use crate::services::Services;
 
 /// One target, folded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,9 +102,10 @@ fn assumed() -> String {
 // === impl Host ===
 
 impl Host {
-    /// Folds a report. A target that gave no sign of life has no ports: none was probed.
+    /// Folds a report, and names what usually listens. A target that gave no sign of life has no ports: none was
+    /// probed.
     #[must_use]
-    pub fn of(report: TargetReport) -> Self {
+    pub fn of(report: TargetReport, services: &Services) -> Self {
         let coverage = report.coverage();
         let is_dead = report.liveness == Liveness::NoAnswer;
         let verdicts = report.findings.into_iter().filter(|_| !is_dead).map(|finding| {
@@ -112,7 +114,7 @@ impl Host {
                 proto: "tcp".to_owned(),
                 state: finding.state,
                 reason: finding.reason.to_string(),
-                service: finding.service,
+                service: finding.service.or_else(|| services.name(finding.port).map(str::to_owned)),
                 version: None,
                 banner: finding.banner,
                 rtt_us: finding.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
@@ -250,7 +252,7 @@ mod tests {
             reason: *reason,
             attempts: 1,
             rtt: (*state == State::Open).then_some(Duration::from_micros(250)),
-            service: (*port == 22).then(|| "ssh".to_owned()),
+            service: None,
             banner: None,
         };
         TargetReport {
@@ -266,9 +268,13 @@ mod tests {
         }
     }
 
+    fn folded(report: TargetReport) -> Host {
+        Host::of(report, &Services::parse("ssh 22/tcp"))
+    }
+
     #[test]
     fn the_json_is_what_scripts_were_promised() {
-        let host = Host::of(report(&[
+        let host = folded(report(&[
             (21, State::Closed, Reason::Reset),
             (22, State::Open, Reason::SynAck),
             (23, State::Closed, Reason::Reset),
@@ -285,17 +291,15 @@ mod tests {
         );
         let back: Host = serde_json::from_str(&serde_json::to_string(&host).unwrap()).unwrap();
         assert_eq!(back, host);
-        assert_eq!(back.states().into_iter().collect::<Vec<_>>(), [
-            (21, State::Closed),
-            (22, State::Open),
-            (23, State::Closed),
-            (25, State::Filtered)
-        ]);
+        assert_eq!(
+            back.states().into_iter().collect::<Vec<_>>(),
+            [(21, State::Closed), (22, State::Open), (23, State::Closed), (25, State::Filtered)]
+        );
     }
 
     #[test]
     fn open_ports_are_never_folded() {
-        let host = Host::of(report(&[(22, State::Open, Reason::SynAck), (80, State::Open, Reason::SynAck)]));
+        let host = folded(report(&[(22, State::Open, Reason::SynAck), (80, State::Open, Reason::SynAck)]));
         assert_eq!((host.ports.len(), host.others.len()), (2, 0));
     }
 
@@ -303,7 +307,7 @@ mod tests {
     fn a_dead_host_has_no_ports_and_is_covered() {
         let mut dead = report(&[(22, State::Unknown, Reason::NoAnswer)]);
         dead.liveness = Liveness::NoAnswer;
-        let host = Host::of(dead);
+        let host = folded(dead);
         assert!(host.is_dead());
         assert_eq!((host.ports.len(), host.others.len(), host.coverage), (0, 0, 1.0));
         assert_eq!(host.counts, Counts::default());
@@ -311,7 +315,7 @@ mod tests {
 
     #[test]
     fn one_state_may_have_several_reasons() {
-        let host = Host::of(report(&[
+        let host = folded(report(&[
             (1, State::Filtered, Reason::NoResponse),
             (2, State::Filtered, Reason::Icmp { version: 4, kind: 3, code: 3 }),
             (3, State::Filtered, Reason::NoResponse),

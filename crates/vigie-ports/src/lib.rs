@@ -5,18 +5,23 @@
 //! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] ·
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
+mod connect;
 pub mod finding;
 pub mod host;
+mod icmp;
 pub mod likely;
 pub mod limits;
+mod logic;
 pub mod plan;
 pub mod ports;
 pub mod report;
+mod route;
 pub mod scan;
 pub mod services;
 pub mod sink;
 pub mod targets;
 pub mod words;
+mod work;
 
 pub use finding::{Banner, Finding, Reason, State};
 pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};

@@ -147,7 +147,7 @@ fn what_is_no_target_is_refused_with_its_reason() {
     assert!(matches!(error("10.0.0.010"), TargetError::Octal(_)));
     assert!(matches!(error("10.0.[01-03].4"), TargetError::Octal(_)));
     assert!(matches!(error("10.0.0.9-3"), TargetError::Reversed(_)));
-    for word in ["host:80", "::g", "1:2:3", "[::1", "::1%lo%lo", ":", "10.0.0.1:80"] {
+    for word in ["host:80", "::g", "1:2:3", "[::1", ":", "10.0.0.1:80"] {
         assert!(matches!(error(word), TargetError::NotV6(_)), "{word:?}: {:?}", error(word));
     }
     assert!(matches!(error("fe80::1"), TargetError::NoScope(_)));
