@@ -176,6 +176,12 @@ impl Host {
         self.others.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
     }
 
+    /// Computes the share of ports with a verdict from their counts.
+    pub(crate) fn set_coverage(&mut self) {
+        let all: u32 = State::ALL.iter().map(|state| self.counts.of(*state)).sum();
+        self.coverage = if all == 0 { 1.0 } else { f64::from(all - self.counts.unknown) / f64::from(all) };
+    }
+
     /// The ports of the folded state, with state and reason, ascending.
     #[must_use]
     pub fn folded(&self) -> BTreeMap<u16, (State, &str)> {

@@ -6,7 +6,10 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 mod connect;
+pub mod diff;
+pub mod files;
 pub mod finding;
+pub mod grep;
 pub mod host;
 mod icmp;
 pub mod likely;
@@ -22,6 +25,7 @@ pub mod sink;
 pub mod targets;
 pub mod words;
 mod work;
+pub mod xml;
 
 pub use finding::{Banner, Finding, Reason, State};
 pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};

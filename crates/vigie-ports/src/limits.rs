@@ -29,3 +29,19 @@ pub const PROBES_UNASKED_MAX: u128 = 1 << 28;
 
 /// Probes a second that estimates assume.
 pub const USUAL_RATE: u32 = 10_000;
+
+/// Ports of a state other than open from which on XML sums them up: more than 25, as nmap does, so that comparisons
+/// find the same ports listed.
+pub const XML_FOLDED_MIN: usize = 26;
+
+/// Longest element of XML, in bytes: the lists of 65,535 ports that nmap writes have at most 400,000.
+pub const XML_ELEMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Ports of one host in XML: every TCP port once.
+pub const XML_PORTS_OF_HOST_MAX: usize = 65_536;
+
+/// Longest line of JSON, in bytes: a target with all ports listed one by one has eight million.
+pub const JSON_LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Targets of a file that is compared: a /12.
+pub const REPORTS_MAX: usize = 1 << 20;
