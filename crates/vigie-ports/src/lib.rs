@@ -5,6 +5,7 @@
 //! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] ·
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
+pub mod banner;
 mod connect;
 pub mod diff;
 pub mod files;
@@ -15,6 +16,7 @@ mod icmp;
 pub mod likely;
 pub mod limits;
 mod logic;
+pub mod nmap;
 pub mod plan;
 pub mod ports;
 pub mod report;

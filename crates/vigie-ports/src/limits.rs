@@ -1,5 +1,7 @@
 //! Every bound of this crate, with its reason.
 
+use std::time::Duration;
+
 /// Most of a file of service names that is read, in bytes: nmap's has one megabyte.
 pub const SERVICES_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
@@ -45,3 +47,36 @@ pub const JSON_LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Targets of a file that is compared: a /12.
 pub const REPORTS_MAX: usize = 1 << 20;
+
+/// Ports on nmap's command line, in bytes: the kernel takes no argument longer than 128 KiB (`MAX_ARG_STRLEN`).
+pub const NMAP_PORTS_BYTES_MAX: usize = 120 * 1024;
+
+/// What is kept of nmap's standard error, in bytes.
+pub const NMAP_STDERR_BYTES_MAX: u64 = 4 * 1024;
+
+/// How long nmap may take to end after it was asked to.
+pub const NMAP_KILL_AFTER: Duration = Duration::from_secs(2);
+
+/// How long nmap may look at the services of one target.
+pub const NMAP_HOST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// IPv6 targets that wait in memory while nmap scans those of IPv4, since one run of nmap takes one kind.
+pub const V6_TARGETS_FOR_NMAP_MAX: usize = 1 << 20;
+
+/// Bytes of a banner that are kept.
+pub const BANNER_BYTES_MAX: usize = 256;
+
+/// How long a connection for a banner may take to be made.
+pub const BANNER_CONNECT: Duration = Duration::from_secs(3);
+
+/// How long a service may take to speak first. Those which greet do so at once; a slow one looks its client up first.
+pub const BANNER_GREETING: Duration = Duration::from_millis(1500);
+
+/// How long a service may take to answer, TLS handshake included.
+pub const BANNER_ANSWER: Duration = Duration::from_secs(3);
+
+/// Names of a certificate that are kept.
+pub const CERTIFICATE_NAMES_MAX: usize = 32;
+
+/// Bytes of one text of a certificate that are kept.
+pub const CERTIFICATE_TEXT_BYTES_MAX: usize = 256;
