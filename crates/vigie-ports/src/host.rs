@@ -182,25 +182,38 @@ impl Host {
         self.coverage = if all == 0 { 1.0 } else { f64::from(all - self.counts.unknown) / f64::from(all) };
     }
 
-    /// The ports of the folded state, with state and reason, ascending.
-    #[must_use]
-    pub fn folded(&self) -> BTreeMap<u16, (State, &str)> {
-        let mut all = BTreeMap::new();
-        for others in &self.others {
-            for port in others.ports() {
-                all.insert(port, (others.state, others.reason.as_str()));
-            }
-        }
-        all
+    /// The ports of the folded state, one by one; which reasons they have in which order is not told.
+    pub fn unfolded(&self) -> impl Iterator<Item = Port> + '_ {
+        self.others.iter().flat_map(|others| {
+            others.ports().into_iter().map(|port| Port {
+                port,
+                proto: "tcp".to_owned(),
+                state: others.state,
+                reason: others.reason.clone(),
+                service: None,
+                version: None,
+                banner: None,
+                rtt_us: None,
+            })
+        })
     }
 
     /// The verdict on every port that was asked for.
     #[must_use]
     pub fn states(&self) -> BTreeMap<u16, State> {
-        let mut states: BTreeMap<_, _> =
-            self.folded().into_iter().map(|(port, (state, _))| (port, state)).collect();
-        states.extend(self.ports.iter().map(|port| (port.port, port.state)));
-        states
+        let folded =
+            self.others.iter().flat_map(|others| others.ports().into_iter().map(|port| (port, others.state)));
+        folded.chain(self.ports.iter().map(|port| (port.port, port.state))).collect()
+    }
+
+    /// Takes over what somebody else found out about the services on open ports.
+    pub fn take_services(&mut self, seen: &Host) {
+        for port in &mut self.ports {
+            let same = seen.ports.iter().find(|other| other.port == port.port && other.state == State::Open);
+            if let Some(other) = same.filter(|other| other.service.is_some()) {
+                (port.service, port.version) = (other.service.clone(), other.version.clone());
+            }
+        }
     }
 
     /// The same findings under another name of the address.

@@ -1,6 +1,7 @@
 //! Names of services: from this machine's `/etc/services`, with a few of our own where that is silent.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -66,10 +67,9 @@ impl Services {
     }
 
     fn add(&mut self, port: u16, name: &str) {
-        if self.names.contains_key(&port) {
-            self.aliases.push((name.to_owned(), port));
-        } else {
-            self.names.insert(port, name.to_owned());
+        match self.names.entry(port) {
+            Entry::Vacant(vacant) => drop(vacant.insert(name.to_owned())),
+            Entry::Occupied(_) => self.aliases.push((name.to_owned(), port)),
         }
     }
 

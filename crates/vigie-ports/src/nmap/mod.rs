@@ -37,3 +37,10 @@ pub enum NmapError {
 fn quoted(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("; it said: {text}") }
 }
+
+/// Whether there is an nmap in PATH.
+#[must_use]
+pub fn is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join("nmap").is_file())
+}

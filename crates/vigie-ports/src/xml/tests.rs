@@ -54,7 +54,7 @@ fn written(hosts: &[Host], asked: &PortSet) -> String {
         is_syn: false,
     };
     let services = Services::parse("foo 127/tcp");
-    let mut writer = Writer::start(&mut out, &run, asked, &services).unwrap();
+    let mut writer = Writer::start(&mut out, &run, asked, services).unwrap();
     hosts.iter().for_each(|host| writer.host(&mut out, host).unwrap());
     let stats = RunStats {
         end_unix: 1_700_000_001,

@@ -44,25 +44,20 @@ pub struct RunStats {
 
 /// Writes one document.
 #[derive(Debug)]
-pub struct Writer<'a> {
+pub struct Writer {
     /// Names of services as nmap has them, if it is installed.
-    services: &'a Services,
+    services: Services,
     up: u64,
     down: u64,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     /// Writes the head.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn start(
-        to: &mut dyn Write,
-        run: &RunInfo,
-        ports: &PortSet,
-        services: &'a Services,
-    ) -> io::Result<Self> {
+    pub fn start(to: &mut dyn Write, run: &RunInfo, ports: &PortSet, services: Services) -> io::Result<Self> {
         let RunInfo { args, version, start_unix, start_text, is_syn } = run;
         let kind = if *is_syn { "syn" } else { "connect" };
         writeln!(to, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>")?;
@@ -183,20 +178,8 @@ impl<'a> Writer<'a> {
 type Folded = BTreeMap<&'static str, BTreeMap<String, Vec<u16>>>;
 
 fn split(host: &Host) -> (BTreeMap<u16, Port>, Folded) {
-    let mut listed: BTreeMap<u16, Port> = host.ports.iter().map(|port| (port.port, port.clone())).collect();
-    for (number, (state, reason)) in host.folded() {
-        let port = Port {
-            port: number,
-            proto: "tcp".to_owned(),
-            state,
-            reason: reason.to_owned(),
-            service: None,
-            version: None,
-            banner: None,
-            rtt_us: None,
-        };
-        listed.insert(number, port);
-    }
+    let all = host.ports.iter().cloned().chain(host.unfolded());
+    let mut listed: BTreeMap<u16, Port> = all.map(|port| (port.port, port)).collect();
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     listed.values().for_each(|port| *counts.entry(port.state.nmap_word()).or_default() += 1);
     let is_folded = |port: &Port| {
