@@ -150,12 +150,18 @@ impl Request {
 impl TargetList {
     fn push_block(&mut self, block: Block) {
         let index = self.items.len();
-        if block.count() == 1 {
-            self.singles.entry(block.nth(0)).or_insert(index);
-        } else {
+        if block.count() > 1 {
             self.wide.push(index);
+            return self.items.push(Item::Block(block));
         }
-        self.items.push(Item::Block(block));
+        let address = block.nth(0);
+        let first = *self.singles.entry(address).or_insert(index);
+        if first == index {
+            self.items.push(Item::Block(block));
+        } else if matches!(self.items[first], Item::Named(_)) {
+            // Asked for by itself too, and so told under both.
+            self.aliases.entry(address).or_default().push(Target::of(address));
+        }
     }
 
     fn push_name(&mut self, name: String, addresses: &[(IpAddr, u32)]) {
@@ -164,6 +170,7 @@ impl TargetList {
         let target = Target { written: name, address: *address, scope: *scope, other_addresses };
         let index = self.items.len();
         if self.is_taken(*address, index) {
+            // It may be left out: then its other names are, too.
             self.aliases.entry(*address).or_default().push(target);
         } else {
             self.singles.insert(*address, index);

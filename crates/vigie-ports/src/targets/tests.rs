@@ -78,6 +78,10 @@ fn names_keep_their_other_addresses_and_share_probes() {
     let aliases = list.aliases("192.0.2.1".parse().unwrap());
     assert_eq!(aliases.iter().map(|t| t.written.as_str()).collect::<Vec<_>>(), ["b.example"]);
     assert_eq!(list.count(100), 4);
+    let list = listed(request(&["a.example", "192.0.2.1", "192.0.2.1"]));
+    let aliases = list.aliases("192.0.2.1".parse().unwrap());
+    assert!(aliases.iter().all(|target| target.written == "192.0.2.1") && !aliases.is_empty());
+    assert_eq!(list.count(100), 1);
 }
 
 #[test]

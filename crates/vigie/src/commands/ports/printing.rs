@@ -193,14 +193,20 @@ impl Printer {
                     String::new()
                 };
                 let by = if self.with_nmap { ", with nmap" } else { "" };
-                let (ports, open) = (count(self.ports.as_slice().len() as u64), count(self.open));
-                let text = format!("{hosts} targets{dead}, {ports} ports each: {open} open");
+                let (targets, open) = (of(self.hosts, "target"), count(self.open));
+                let ports = of(self.ports.as_slice().len() as u64, "port");
+                let text = format!("{targets}{dead}, {ports} each: {open} open");
                 self.out.remark(&format!("{text}; took {}{by}", span(elapsed)));
             }
         }
         self.out.flush()?;
         Ok(self.covered)
     }
+}
+
+/// `1 port`, `1,000 ports`.
+fn of(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// As it was typed, for those who find the file later.

@@ -62,7 +62,7 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     }
     let plan = plan(&args, &ports, total);
     let format = Format::of(&args, &context.out);
-    let printer = Printer::new(format, context.out, ports, total, wants_nmap);
+    let printer = Printer::new(format, context.out, ports, total, args.engine == Engine::Nmap);
     Scan::start(&args, plan, list, services, printer).follow(&mut end, unresolved).await
 }
 
