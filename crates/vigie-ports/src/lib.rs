@@ -5,7 +5,9 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 mod connect;
+mod engine;
 pub mod finding;
+mod here;
 mod icmp;
 mod logic;
 pub mod plan;
@@ -13,6 +15,7 @@ pub mod report;
 mod route;
 pub mod scan;
 pub mod sink;
+mod syn;
 mod work;
 
 pub use finding::{Banner, Finding, Reason, State};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::connect::{budget, worker::Worker};
+use crate::engine::Engine;
 use crate::finding::{Finding, Reason, State};
 use crate::logic::course::{Ended, Wanted};
 use crate::logic::group::Group;
@@ -14,9 +14,6 @@ use crate::report::{EngineName, Liveness, TargetReport};
 use crate::route::Routes;
 use crate::sink::{Progress, Sink};
 use crate::work::Work;
-
-/// Threads of the connect engine. The kernel does the work; more would only wait for each other.
-const THREADS: usize = 2;
 
 /// How often progress is told, and whether to stop is looked at.
 const TELL: Duration = Duration::from_millis(100);
@@ -34,15 +31,11 @@ pub fn scan(
     stop: &AtomicBool,
 ) -> Result<Summary, ScanError> {
     let work = Work::new(Group::new(plan.rate), Instant::now());
-    let engine = EngineName::Connect;
-    let sockets = budget::raise() / THREADS;
-    let workers: Vec<Worker<'_>> = (0..THREADS)
-        .map(|_| Worker::new(&work, sockets))
-        .collect::<Result<_, _>>()
-        .map_err(|source| ScanError::Setup { act: "epoll", source })?;
+    let engine = Engine::choose(plan, &work, sink)?;
+    let name = engine.name();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || worker.run())).collect();
-        let mut course = Scan::new(plan, engine, &work, targets, sink);
+        let threads: Vec<_> = engine.threads().into_iter().map(|thread| scope.spawn(thread)).collect();
+        let mut course = Scan::new(plan, name, &work, targets, sink);
         course.run(stop, &|| threads.iter().any(std::thread::ScopedJoinHandle::is_finished));
         work.end();
         for thread in threads {

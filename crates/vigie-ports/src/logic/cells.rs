@@ -1,5 +1,6 @@
 //! The ports of one target and what is known of each, a few bytes a port.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(crate) struct Cells {
 struct Cell {
     verdict: Option<(State, Reason)>,
     attempts: u16,
-    rtt_us: Option<std::num::NonZeroU32>,
+    rtt_us: Option<NonZeroU32>,
 }
 
 impl Cells {
@@ -71,7 +72,7 @@ impl Cells {
     }
 
     /// Takes the first answer of a port; whether it was the first. A TCP answer overrules an error on the way.
-    pub(crate) fn answer(&mut self, cell: u32, answer: &Answer) -> bool {
+    pub(crate) fn answer(&mut self, cell: u32, answer: &Answer, rtt: Option<Duration>) -> bool {
         let Some(place) = self.cells.get_mut(cell as usize) else { return false };
         let first = place.verdict.is_none();
         let overruled = answer.is_tcp()
@@ -80,9 +81,7 @@ impl Cells {
             return false;
         }
         place.verdict = Some((answer.state, answer.reason));
-        place.rtt_us = answer.rtt.and_then(|rtt| {
-            std::num::NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX))
-        });
+        place.rtt_us = rtt.and_then(|rtt| NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
         self.silent -= u32::from(first);
         self.open += u32::from(answer.state == State::Open);
         true

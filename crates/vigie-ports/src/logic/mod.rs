@@ -56,13 +56,23 @@ pub(crate) enum Outcome {
     NoResources,
 }
 
+/// How long it was from a probe to its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Took {
+    /// Measured where it happened.
+    Known(Duration),
+    /// As long as the attempt is old now.
+    SinceSent,
+    /// Nobody knows, or nothing was sent.
+    Unknown,
+}
+
 /// An answer to a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) state: State,
     pub(crate) reason: Reason,
-    /// From the probe to the answer, where that is known.
-    pub(crate) rtt: Option<Duration>,
+    pub(crate) took: Took,
     /// Somebody other than the target said it.
     pub(crate) by_other: bool,
 }

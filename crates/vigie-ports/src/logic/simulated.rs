@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::course::{Ask, Course, Ended, Wanted};
-use super::{Answer, Moment, Outcome};
+use super::{Answer, Moment, Outcome, Took};
 use crate::finding::{Reason, State};
 
 /// What a port does.
@@ -131,7 +131,7 @@ fn scan(net: &mut Net, wanted: Wanted) -> (Ended, Moment) {
         };
         while let Some(Reverse((at, cell, serial, sent, state, reason))) = coming.peek().copied().filter(|c| c.0.0 <= now) {
             coming.pop();
-            let answer = Answer { state, reason, rtt: Some(at - sent), by_other: false };
+            let answer = Answer { state, reason, took: Took::Known(at - sent), by_other: false };
             course.hear(cell, serial, &Outcome::Answer(answer), now);
         }
         assert!(now < Moment::from_secs(3600), "it never ends");

@@ -4,7 +4,7 @@ use vigie_ports::{EngineChoice, Loss, Reason, State};
 
 use crate::lab::{Lab, V4, V6, plan};
 
-const ENGINES: [EngineChoice; 1] = [EngineChoice::Connect];
+const ENGINES: [EngineChoice; 2] = [EngineChoice::Connect, EngineChoice::Syn];
 
 /// What nft rejects with, and what is to be seen of it.
 const REJECTS_V4: [(&str, u8, State); 7] = [
