@@ -1,7 +1,6 @@
 //! Which engine probes, and its threads.
 
 use std::io;
-use std::sync::Arc;
 
 use crate::connect::{budget, worker::Worker};
 use crate::plan::{EngineChoice, Plan, ScanError};
@@ -29,7 +28,7 @@ impl<'a> Engine<'a> {
             return Engine::connect(work);
         }
         match Sockets::open() {
-            Ok(sockets) => Ok(Engine::Syn(Box::new(Syn::new(work, sockets, Arc::clone(&plan.ports))))),
+            Ok(sockets) => Ok(Engine::Syn(Box::new(Syn::new(work, sockets)))),
             Err(source) if plan.engine == EngineChoice::Syn => Err(ScanError::NotPermitted { source }),
             Err(source) => {
                 sink.note(&format!("probing with connect, because raw sockets cannot be had: {source}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Answer;
 use crate::finding::{Finding, Reason, State};
 
-/// Ports by position.
+/// Ports by position, ascending.
 #[derive(Debug)]
 pub(crate) struct Cells {
     ports: Arc<[u16]>,
@@ -45,6 +45,11 @@ impl Cells {
 
     pub(crate) fn port(&self, cell: u32) -> u16 {
         self.ports[cell as usize]
+    }
+
+    /// Where a port is, if it is one of them.
+    pub(crate) fn find_port(&self, port: u16) -> Option<u32> {
+        self.ports.binary_search(&port).ok().map(|cell| cell as u32)
     }
 
     pub(crate) fn is_silent(&self, cell: u32) -> bool {

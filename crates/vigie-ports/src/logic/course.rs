@@ -45,10 +45,10 @@ pub(crate) enum Ask {
     Done,
 }
 
-/// A probe to send: which port, by position, and which attempt.
+/// A probe to send: to which port, and which attempt it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
-    pub(crate) cell: u32,
+    pub(crate) port: u16,
     pub(crate) serial: u32,
     pub(crate) late: Moment,
     pub(crate) until: Moment,
@@ -230,11 +230,12 @@ impl Course {
         self.started.get_or_insert(now);
         self.last = now;
         self.probes += 1;
-        Some(Sent { cell, serial, late: now + self.rtt.timeout(), until: now + self.rtt.hold() })
+        Some(Sent { port: self.cells.port(cell), serial, late: now + self.rtt.timeout(), until: now + self.rtt.hold() })
     }
 
     /// Takes what became of a probe; the port, if this made it open.
-    pub(crate) fn hear(&mut self, cell: u32, serial: u32, outcome: &Outcome, now: Moment) -> Option<u16> {
+    pub(crate) fn hear(&mut self, port: u16, serial: u32, outcome: &Outcome, now: Moment) -> Option<u16> {
+        let cell = self.cells.find_port(port)?;
         match outcome {
             Outcome::NoResources => {
                 self.starve(cell, serial, now);

@@ -99,7 +99,7 @@ impl Group {
         for (probe, outcome) in heard {
             let Some(member) = self.members.get_mut(&probe.target) else { continue };
             let before = (member.course.cells().silent(), member.course.is_blind());
-            let open = member.course.hear(probe.cell, probe.serial, outcome, now);
+            let open = member.course.hear(probe.port, probe.serial, outcome, now);
             self.opened.extend(open.map(|port| place(&member.target, port)));
             let after = (member.course.cells().silent(), member.course.is_blind());
             // What was waited for may have come.
@@ -198,8 +198,8 @@ impl Group {
             member.ticket = false;
             let Some(sent) = member.course.send(now) else { continue };
             out.push(Order {
-                probe: Probe { target: id, cell: sent.cell, serial: sent.serial },
-                to: place(&member.target, member.course.cells().port(sent.cell)),
+                probe: Probe { target: id, port: sent.port, serial: sent.serial },
+                to: place(&member.target, sent.port),
                 late: sent.late,
                 until: sent.until,
             });

@@ -30,8 +30,7 @@ pub(crate) type Moment = Duration;
 pub(crate) struct Probe {
     /// Which target, by its number in the group.
     pub(crate) target: u32,
-    /// Which of its ports, by position.
-    pub(crate) cell: u32,
+    pub(crate) port: u16,
     /// Which attempt at the target.
     pub(crate) serial: u32,
 }

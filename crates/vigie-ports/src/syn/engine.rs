@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -32,8 +31,6 @@ pub(crate) struct Engine<'a> {
     work: &'a Work,
     sockets: Sockets,
     peers: Peers,
-    /// Ascending.
-    ports: Arc<[u16]>,
     heard: Vec<(Probe, Outcome)>,
     packet: Vec<u8>,
 }
@@ -46,8 +43,8 @@ struct Segment {
 }
 
 impl<'a> Engine<'a> {
-    pub(crate) fn new(work: &'a Work, sockets: Sockets, ports: Arc<[u16]>) -> Self {
-        Engine { work, sockets, peers: Peers::default(), ports, heard: Vec::new(), packet: Vec::new() }
+    pub(crate) fn new(work: &'a Work, sockets: Sockets) -> Self {
+        Engine { work, sockets, peers: Peers::default(), heard: Vec::new(), packet: Vec::new() }
     }
 
     /// Works until the scan is over.
@@ -155,9 +152,8 @@ impl<'a> Engine<'a> {
     /// The attempt at a port of a target that has this sequence number; whether there is one the course knows.
     fn probe(&self, address: IpAddr, port: u16, from_port: u16, sequence: u32) -> Option<Probe> {
         let target = self.peers.known(address)?.target;
-        let cell = self.ports.binary_search(&port).ok()? as u32;
         let serial = self.peers.seal(address, port, sequence);
-        (self.sockets.ports[serial as usize % PORTS] == from_port).then_some(Probe { target, cell, serial })
+        (self.sockets.ports[serial as usize % PORTS] == from_port).then_some(Probe { target, port, serial })
     }
 
     fn reply(&self, from: IpAddr, reply: Reply) -> Option<(Probe, Outcome)> {
