@@ -10,7 +10,14 @@ struct Print;
 
 impl Sink for Print {
     fn report(&mut self, report: TargetReport) {
-        println!("{} {:?} {:?} {:?} {:?}", report.target, report.counts(), report.loss, report.notes, report.elapsed);
+        println!(
+            "{} {:?} {:?} {:?} {:?}",
+            report.target,
+            report.counts(),
+            report.loss,
+            report.notes,
+            report.elapsed
+        );
         let counts = report.counts();
         let most = [counts.closed, counts.filtered, counts.unreachable, counts.unknown].into_iter().max();
         for finding in &report.findings {
@@ -22,7 +29,10 @@ impl Sink for Print {
                 vigie_ports::State::Unknown => Some(counts.unknown) == most,
             };
             if report.findings.len() < 40 || (!is_most && counts.open < 30) {
-                println!("{} {:?} {:?} {:?} {}", finding.port, finding.state, finding.reason, finding.rtt, finding.attempts);
+                println!(
+                    "{} {:?} {:?} {:?} {}",
+                    finding.port, finding.state, finding.reason, finding.rtt, finding.attempts
+                );
             }
         }
     }
@@ -38,6 +48,7 @@ fn main() {
     let (first, last): (u16, u16) = (args[2].parse().expect("a port"), args[3].parse().expect("a port"));
     let ports: Vec<u16> = (first..=last).collect();
     let mut plan = Plan::new(Arc::from(ports));
+    plan.ping = if args.len() > 5 { vigie_ports::Ping::Ask } else { vigie_ports::Ping::Skip };
     plan.engine = match args.get(4).map(String::as_str) {
         Some("connect") => EngineChoice::Connect,
         Some("syn") => EngineChoice::Syn,

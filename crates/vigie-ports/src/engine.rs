@@ -54,7 +54,9 @@ impl<'a> Engine<'a> {
     /// What its threads are to do.
     pub(crate) fn threads(self) -> Vec<Run<'a>> {
         match self {
-            Engine::Connect(workers) => workers.into_iter().map(|worker| Box::new(|| worker.run()) as Run<'a>).collect(),
+            Engine::Connect(workers) => {
+                workers.into_iter().map(|worker| Box::new(|| worker.run()) as Run<'a>).collect()
+            }
             Engine::Syn(syn) => vec![Box::new(|| syn.run())],
         }
     }

@@ -20,7 +20,9 @@ pub(crate) fn verdict(version: u8, kind: u8, code: u8) -> Option<(State, Reason)
         (4, V4_UNREACHABLE, 3 | 9 | 10 | 13) | (6, V6_UNREACHABLE, 1 | 4 | 5 | 6) => State::Filtered,
         // "Fragmentation needed" is about a size.
         (4, V4_UNREACHABLE, 4) => return None,
-        (4, V4_UNREACHABLE | V4_TIME_EXCEEDED, _) | (6, V6_UNREACHABLE | V6_TIME_EXCEEDED, _) => State::Unreachable,
+        (4, V4_UNREACHABLE | V4_TIME_EXCEEDED, _) | (6, V6_UNREACHABLE | V6_TIME_EXCEEDED, _) => {
+            State::Unreachable
+        }
         _ => return None,
     };
     Some((state, Reason::Icmp { version, kind, code }))
@@ -32,9 +34,10 @@ mod tests {
 
     #[test]
     fn forbidden_is_filtered_and_no_way_is_unreachable() {
-        for (version, kind, filtered, unreachable) in
-            [(4, 3, &[3, 9, 10, 13][..], &[0, 1, 2, 5, 6, 7, 8, 11, 12][..]), (6, 1, &[1, 4, 5, 6], &[0, 2, 3])]
-        {
+        for (version, kind, filtered, unreachable) in [
+            (4, 3, &[3, 9, 10, 13][..], &[0, 1, 2, 5, 6, 7, 8, 11, 12][..]),
+            (6, 1, &[1, 4, 5, 6], &[0, 2, 3]),
+        ] {
             let state = |code: &u8| verdict(version, kind, *code).map(|(state, _)| state);
             assert!(filtered.iter().all(|code| state(code) == Some(State::Filtered)));
             assert!(unreachable.iter().all(|code| state(code) == Some(State::Unreachable)));

@@ -5,6 +5,7 @@
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
 
 mod connect;
+mod discovery;
 mod engine;
 pub mod finding;
 mod here;

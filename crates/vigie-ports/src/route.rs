@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn the_longest_route_decides() {
-        let routes = Routes { routes: V4.lines().filter_map(v4_route).chain(V6.lines().filter_map(v6_route)).collect() };
+        let routes = Routes {
+            routes: V4.lines().filter_map(v4_route).chain(V6.lines().filter_map(v6_route)).collect(),
+        };
         assert_eq!(routes.routes.len(), 3, "not the heading");
         let on_link = |address: &str| routes.is_on_link(address.parse().unwrap());
         assert!(on_link("192.168.0.77") && on_link("fd00::1") && on_link("127.9.9.9"));

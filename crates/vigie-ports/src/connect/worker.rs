@@ -77,7 +77,9 @@ impl<'a> Worker<'a> {
         loop {
             self.drop_old();
             let room = self.budget.saturating_sub(self.open).min(BATCH);
-            let Next::At(next) = self.work.exchange(&mut self.heard, room, &mut self.orders) else { return Ok(()) };
+            let Next::At(next) = self.work.exchange(&mut self.heard, room, &mut self.orders) else {
+                return Ok(());
+            };
             let orders = std::mem::take(&mut self.orders);
             let starved = orders.iter().map(|order| self.launch(*order)).filter(|launched| !launched).count();
             self.orders = orders;

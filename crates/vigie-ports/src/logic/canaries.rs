@@ -1,7 +1,8 @@
 //! Ports that are known to answer: asked again in between, they tell of loss.
 
 use super::limits::{
-    CANARIES_KEPT, CANARIES_PER_SECOND, CANARIES_PER_PASS, PROBES_PER_CANARY, PROBES_PER_CANARY_AT_FIRST, SILENT_PER_CANARY,
+    CANARIES_KEPT, CANARIES_PER_PASS, CANARIES_PER_SECOND, PROBES_PER_CANARY, PROBES_PER_CANARY_AT_FIRST,
+    SILENT_PER_CANARY,
 };
 use crate::finding::State;
 

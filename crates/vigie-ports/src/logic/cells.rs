@@ -86,7 +86,8 @@ impl Cells {
             return false;
         }
         place.verdict = Some((answer.state, answer.reason));
-        place.rtt_us = rtt.and_then(|rtt| NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
+        place.rtt_us =
+            rtt.and_then(|rtt| NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
         self.silent -= u32::from(first);
         self.open += u32::from(answer.state == State::Open);
         true
@@ -107,11 +108,6 @@ impl Cells {
                 *reason = Reason::Tarpit;
             }
         }
-    }
-
-    /// Any verdict that `is` of the wanted kind.
-    pub(crate) fn find(&self, is: impl Fn(State, Reason) -> bool) -> Option<(State, Reason)> {
-        self.cells.iter().filter_map(|cell| cell.verdict).find(|(state, reason)| is(*state, *reason))
     }
 
     pub(crate) fn findings(&self) -> Vec<Finding> {

@@ -84,6 +84,7 @@ pub(crate) struct Course {
     starved: Option<Moment>,
     started: Option<Moment>,
     last: Moment,
+    alive: Option<Reason>,
     /// What was wanted is known.
     enough: bool,
     ended: bool,
@@ -140,7 +141,7 @@ pub(crate) struct Ended {
     pub(crate) loss: Loss,
     pub(crate) notes: Vec<String>,
     pub(crate) elapsed: Duration,
-    /// The first answer's kind, if anything answered.
+    /// What the target itself said first, if it said anything.
     pub(crate) alive: Option<Reason>,
 }
 
@@ -169,6 +170,7 @@ impl Course {
             starved: None,
             started: None,
             last: Moment::ZERO,
+            alive: None,
             enough: false,
             ended: false,
             notes: Vec::new(),
@@ -182,6 +184,16 @@ impl Course {
     /// Nothing was heard yet: its pace is that of all such targets together.
     pub(crate) fn is_blind(&self) -> bool {
         !self.heard
+    }
+
+    /// It is asked only whether it is there.
+    pub(crate) fn is_question(&self) -> bool {
+        self.wanted.any
+    }
+
+    /// What was wanted is known already.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough
     }
 
     pub(crate) fn on_link(&self) -> bool {
@@ -230,7 +242,12 @@ impl Course {
         self.started.get_or_insert(now);
         self.last = now;
         self.probes += 1;
-        Some(Sent { port: self.cells.port(cell), serial, late: now + self.rtt.timeout(), until: now + self.rtt.hold() })
+        Some(Sent {
+            port: self.cells.port(cell),
+            serial,
+            late: now + self.rtt.timeout(),
+            until: now + self.rtt.hold(),
+        })
     }
 
     /// Takes what became of a probe; the port, if this made it open.
@@ -258,9 +275,8 @@ impl Course {
             None if self.heard => Loss::Estimated(0.0),
             None => Loss::Unknown,
         };
-        let is_word = |_, reason| !matches!(reason, Reason::NoResponse | Reason::Stopped | Reason::NoResources);
         Ended {
-            alive: self.cells.find(is_word).map(|(_, reason)| reason),
+            alive: self.alive,
             findings: self.cells.findings(),
             loss,
             notes: self.notes,
@@ -286,7 +302,9 @@ impl Course {
 
     fn pick(&mut self) -> Option<(u32, Kind)> {
         let rest = self.queue.is_empty();
-        if !self.patient && let Some(cell) = self.canaries.next(rest) {
+        if !self.patient
+            && let Some(cell) = self.canaries.next(rest)
+        {
             return Some((cell, Kind::Canary));
         }
         let cell = self.queue.pop_back()?;
@@ -326,7 +344,13 @@ impl Course {
     /// Hosts are thrifty with ICMP errors: where there were some, few silent ports are asked once more, slowly.
     fn begin_patient(&mut self, now: Moment) -> bool {
         let few = self.cells.silent() <= PATIENT_PORTS_MAX;
-        if self.patient || !self.icmp || !few || self.said_by_router().is_some() || self.wanted.any || self.wanted.retries.is_some() {
+        if self.patient
+            || !self.icmp
+            || !few
+            || self.said_by_router().is_some()
+            || self.wanted.any
+            || self.wanted.retries.is_some()
+        {
             return false;
         }
         self.patient = true;
@@ -344,7 +368,9 @@ impl Course {
     // --- hearing
 
     fn answer(&mut self, cell: u32, serial: u32, answer: &Answer, now: Moment) -> Option<u16> {
-        if serial.wrapping_sub(self.serial_front) as usize >= self.flights.len() && serial >= self.serial_front {
+        if serial.wrapping_sub(self.serial_front) as usize >= self.flights.len()
+            && serial >= self.serial_front
+        {
             // Never sent: somebody makes answers up.
             return None;
         }
@@ -377,6 +403,10 @@ impl Course {
         }
         self.last = now;
         self.icmp |= matches!(answer.reason, Reason::Icmp { .. });
+        if answer.is_tcp() || (matches!(answer.reason, Reason::Icmp { .. }) && !answer.by_other) {
+            self.alive.get_or_insert(answer.reason);
+            self.enough = self.wanted.any;
+        }
         self.router = self.router.then(answer);
         if answer.is_tcp() {
             self.heard = true;
@@ -387,7 +417,6 @@ impl Course {
                 self.canaries.begin_first(false);
             }
         }
-        self.enough |= self.wanted.any;
         self.condemn(answer);
         (answer.state == State::Open).then(|| self.cells.port(cell))
     }
@@ -483,11 +512,15 @@ impl Course {
         if let Some(rate) = self.pace.limited() {
             let figure = 10f64.powf(rate.log10().floor());
             let rate = (rate / figure).round() * figure;
-            self.notes.push(format!("something on the way limits the rate of probes: slowed down to some {rate:.0}/s"));
+            self.notes.push(format!(
+                "something on the way limits the rate of probes: slowed down to some {rate:.0}/s"
+            ));
         }
         if self.is_tarpit() {
             self.cells.distrust();
-            self.notes.push("almost every port accepts: this proves nothing of its services (tarpit or SYN proxy)".into());
+            self.notes.push(
+                "almost every port accepts: this proves nothing of its services (tarpit or SYN proxy)".into(),
+            );
         }
     }
 
@@ -495,12 +528,15 @@ impl Course {
         let silent = self.cells.silent();
         if self.heard && self.wanted.retries.is_none() && !self.ledger.is_settled(self.cells.len()) {
             let share = self.ledger.share().unwrap_or(1.0) * 100.0;
-            self.notes.push(format!("{share:.0} % of probes are lost: of {silent} silent ports some may be open"));
+            self.notes
+                .push(format!("{share:.0} % of probes are lost: of {silent} silent ports some may be open"));
         }
         if self.said_by_router().is_some() {
-            self.notes.push("a router on the way said so of some ports; it is taken to mean the address".into());
+            self.notes
+                .push("a router on the way said so of some ports; it is taken to mean the address".into());
         } else if self.icmp && silent > PATIENT_PORTS_MAX {
-            self.notes.push("hosts limit their ICMP errors: ports without an answer may be rejected, too".into());
+            self.notes
+                .push("hosts limit their ICMP errors: ports without an answer may be rejected, too".into());
         }
     }
 

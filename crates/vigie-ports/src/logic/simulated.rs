@@ -78,7 +78,8 @@ impl Net {
     }
 
     fn hop(&mut self) -> Option<Duration> {
-        (self.rng.f64() >= self.way.loss).then(|| self.way.one_way.mul_f64(1.0 + self.rng.f64() * self.way.jitter))
+        (self.rng.f64() >= self.way.loss)
+            .then(|| self.way.one_way.mul_f64(1.0 + self.rng.f64() * self.way.jitter))
     }
 
     /// What comes back for a probe, and when.
@@ -131,7 +132,9 @@ fn scan(net: &mut Net, wanted: Wanted) -> (Ended, Moment) {
             Some(Reverse((at, ..))) if *at <= next => *at,
             _ => next,
         };
-        while let Some(Reverse((at, port, serial, sent, state, reason))) = coming.peek().copied().filter(|c| c.0.0 <= now) {
+        while let Some(Reverse((at, port, serial, sent, state, reason))) =
+            coming.peek().copied().filter(|c| c.0.0 <= now)
+        {
             coming.pop();
             let answer = Answer { state, reason, took: Took::Known(at - sent), by_other: false };
             course.hear(port, serial, &Outcome::Answer(answer), now);
@@ -168,7 +171,10 @@ fn complete_and_the_same_whatever_the_delay_and_the_loss() {
                 for seed in 0..3 {
                     let mut net = Net::new(Way::of(rtt_ms, loss), &listeners, other, seed);
                     let (ended, took) = scan(&mut net, wanted(1..=65_535, seed * 7));
-                    let what = format!("{other:?}, {rtt_ms} ms, loss {loss}, seed {seed}, {took:?}, {} probes", net.sent);
+                    let what = format!(
+                        "{other:?}, {rtt_ms} ms, loss {loss}, seed {seed}, {took:?}, {} probes",
+                        net.sent
+                    );
                     assert_eq!(open(&ended), ports_of(&listeners), "{what}");
                     let same = *first.get_or_insert_with(|| states(&ended)) == states(&ended);
                     assert!(same, "{what}: another result");
@@ -191,7 +197,11 @@ fn a_limit_in_the_way_is_met_and_everything_found() {
             let what = format!("{other:?}, seed {seed}, {took:?}, {} probes, {:?}", net.sent, ended.notes);
             assert_eq!(open(&ended), ports_of(&listeners), "{what}");
             let other = ended.findings.iter().filter(|finding| finding.state != State::Open);
-            let wanted = if other.clone().any(|finding| finding.state == State::Closed) { State::Closed } else { State::Filtered };
+            let wanted = if other.clone().any(|finding| finding.state == State::Closed) {
+                State::Closed
+            } else {
+                State::Filtered
+            };
             assert!(other.clone().all(|finding| finding.state == wanted), "{what}");
             assert!(ended.notes.iter().any(|note| note.contains("limits the rate")), "{what}");
             println!("{what}");
@@ -210,7 +220,8 @@ fn nothing_at_all_is_said_to_be_unknown() {
 
 #[test]
 fn few_rejected_ports_are_told_from_silent_ones() {
-    let does: Vec<_> = (1..=12).map(|port| (port, Does::Reject)).chain([(20, Does::Accept), (21, Does::Nothing)]).collect();
+    let does: Vec<_> =
+        (1..=12).map(|port| (port, Does::Reject)).chain([(20, Does::Accept), (21, Does::Nothing)]).collect();
     let mut net = Net::new(Way::of(0.2, 0.0), &does, Does::Reset, 3);
     let (ended, _) = scan(&mut net, wanted(1..=100, 3));
     for finding in &ended.findings {
@@ -228,7 +239,8 @@ fn few_rejected_ports_are_told_from_silent_ones() {
 fn a_target_that_goes_away_is_not_said_to_be_filtered() {
     // Everything passes for a while, then nothing ever again.
     let listeners = listeners();
-    let mut net = Net::new(Way { limit: Some((0.0, 3000.0)), ..Way::of(20.0, 0.0) }, &listeners, Does::Reset, 1);
+    let mut net =
+        Net::new(Way { limit: Some((0.0, 3000.0)), ..Way::of(20.0, 0.0) }, &listeners, Does::Reset, 1);
     net.tokens.left = 3000.0;
     let (ended, _) = scan(&mut net, wanted(1..=65_535, 1));
     assert!(ended.findings.iter().all(|finding| finding.state != State::Filtered));

@@ -7,7 +7,8 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, addr::SocketAddrArg, recvfrom, sendmmsg,
+    MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, addr::SocketAddrArg, recvfrom,
+    sendmmsg,
 };
 use socket2::Socket;
 
@@ -51,7 +52,9 @@ impl<'a> Engine<'a> {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut orders = Vec::new();
         loop {
-            let Next::At(next) = self.work.exchange(&mut self.heard, BATCH, &mut orders) else { return Ok(()) };
+            let Next::At(next) = self.work.exchange(&mut self.heard, BATCH, &mut orders) else {
+                return Ok(());
+            };
             self.send(&orders);
             orders.clear();
             let read = self.read();
@@ -88,7 +91,11 @@ impl<'a> Engine<'a> {
                 .filter(|order| order.to.is_ipv6() == is_v6)
                 .filter_map(|order| self.segment(order))
                 .collect();
-            let socket = if is_v6 { self.sockets.v6.as_ref().map(|family| &family.tcp) } else { Some(&self.sockets.v4.tcp) };
+            let socket = if is_v6 {
+                self.sockets.v6.as_ref().map(|family| &family.tcp)
+            } else {
+                Some(&self.sockets.v4.tcp)
+            };
             let mut rest = &segments[..];
             while let Some(first) = rest.first() {
                 let sent = match socket.map_or(Err(Errno::AFNOSUPPORT), |socket| send_all(socket, rest)) {
@@ -137,10 +144,18 @@ impl<'a> Engine<'a> {
                     let Some(from) = receive(socket, &mut self.packet) else { break };
                     read += 1;
                     let heard = match (is_icmp, is_v6) {
-                        (false, false) => packet::reply_v4(&self.packet).and_then(|reply| self.reply(from, reply)),
-                        (false, true) => packet::reply(&self.packet).and_then(|reply| self.reply(from, reply)),
-                        (true, false) => packet::refusal_v4(&self.packet).and_then(|said| self.refusal(from, said)),
-                        (true, true) => packet::refusal_v6(&self.packet).and_then(|said| self.refusal(from, said)),
+                        (false, false) => {
+                            packet::reply_v4(&self.packet).and_then(|reply| self.reply(from, reply))
+                        }
+                        (false, true) => {
+                            packet::reply(&self.packet).and_then(|reply| self.reply(from, reply))
+                        }
+                        (true, false) => {
+                            packet::refusal_v4(&self.packet).and_then(|said| self.refusal(from, said))
+                        }
+                        (true, true) => {
+                            packet::refusal_v6(&self.packet).and_then(|said| self.refusal(from, said))
+                        }
                     };
                     self.heard.extend(heard);
                 }

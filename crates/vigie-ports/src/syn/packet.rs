@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn a_syn_is_these_bytes() {
         let golden = [
-            0xa0, 0x00, 0x00, 0x50, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 0x60, 0x02, 0xfa, 0xf0, 0x80, 0x36, 0, 0, 2,
-            4, 0x05, 0xb4,
+            0xa0, 0x00, 0x00, 0x50, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 0x60, 0x02, 0xfa, 0xf0, 0x80, 0x36,
+            0, 0, 2, 4, 0x05, 0xb4,
         ];
         let segment = syn((HERE, 0xa000), (THERE, 80), 0x1234_5678);
         assert_eq!(segment, golden);
@@ -210,8 +210,15 @@ mod tests {
         let mut icmp = vec![3, 13, 0, 0, 0, 0, 0, 0];
         icmp.extend(v4(TCP, &syn((HERE, 0xa000), (THERE, 80), 7)[..8]));
         let packet = v4(1, &icmp);
-        let expected =
-            Refusal { version: 4, kind: 3, code: 13, target: THERE, from_port: 0xa000, to_port: 80, sequence: 7 };
+        let expected = Refusal {
+            version: 4,
+            kind: 3,
+            code: 13,
+            target: THERE,
+            from_port: 0xa000,
+            to_port: 80,
+            sequence: 7,
+        };
         assert_eq!(refusal_v4(&packet), Some(expected));
         for len in 0..packet.len() {
             assert_eq!(refusal_v4(&packet[..len]), None, "{len} bytes");

@@ -109,7 +109,9 @@ fn one_of(load: Vec<SockFilter>, values: impl ExactSizeIterator<Item = u32>) -> 
     let count = values.len();
     let mut filter = load;
     // Over the comparisons that are left and the refusal, to the acceptance.
-    filter.extend(values.enumerate().map(|(n, value)| SockFilter::new(JUMP_IF_EQUAL, (count - n) as u8, 0, value)));
+    filter.extend(
+        values.enumerate().map(|(n, value)| SockFilter::new(JUMP_IF_EQUAL, (count - n) as u8, 0, value)),
+    );
     filter.extend([step(RETURN, 0), step(RETURN, u32::MAX)]);
     filter
 }

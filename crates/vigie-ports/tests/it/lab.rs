@@ -47,7 +47,9 @@ fn run(program: &str, args: &[&str]) {
 /// Whether this process may make namespaces and has the programs for it; says so if not.
 fn is_possible() -> bool {
     let root = rustix::process::geteuid().is_root();
-    let has = |program: &str| ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).exists());
+    let has = |program: &str| {
+        ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).exists())
+    };
     if root && has("ip") && has("nft") {
         return true;
     }

@@ -6,3 +6,4 @@
 mod lab;
 mod matrix;
 mod rough;
+mod there;

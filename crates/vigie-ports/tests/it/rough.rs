@@ -29,7 +29,11 @@ fn lost_packets_change_nothing_as_root() {
                 let Some(lab) = Lab::new() else { return };
                 let _listening = lab.listen(listeners());
                 let wanted: Vec<String> = listeners().map(|port| port.to_string()).collect();
-                let rest = if others == State::Filtered { format!("tcp dport != {{ {} }} drop;", wanted.join(", ")) } else { String::new() };
+                let rest = if others == State::Filtered {
+                    format!("tcp dport != {{ {} }} drop;", wanted.join(", "))
+                } else {
+                    String::new()
+                };
                 // Both ways at once: what is lost coming in is never answered.
                 lab.filter(&format!("meta l4proto tcp numgen random mod 100 < {} drop; {rest}", percent * 2));
                 check(&lab, engine, V4, others);
