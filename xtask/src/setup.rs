@@ -63,6 +63,9 @@ const NEEDS: &[Need] = &[
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("keepalived", Sign::Program("keepalived")),
+    for_bench("nmap", Sign::Program("nmap")),
+    for_bench("ndiff", Sign::Program("ndiff")),
+    for_bench("masscan", Sign::Program("masscan")),
     for_bench("xz-utils", Sign::Program("xz")),
     for_bench("linux-source-6.1", Sign::File("/usr/src/linux-source-6.1.tar.xz")),
 ];

@@ -48,6 +48,7 @@ fn main() {
     let (first, last): (u16, u16) = (args[2].parse().expect("a port"), args[3].parse().expect("a port"));
     let ports: Vec<u16> = (first..=last).collect();
     let mut plan = Plan::new(Arc::from(ports));
+    plan.ping = if args.len() > 5 { vigie_ports::Ping::Ask } else { vigie_ports::Ping::Skip };
     plan.engine = match args.get(4).map(String::as_str) {
         Some("connect") => EngineChoice::Connect,
         Some("syn") => EngineChoice::Syn,

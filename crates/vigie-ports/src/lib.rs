@@ -2,15 +2,20 @@
 //! "closed", "filtered", "unreachable" and "could not probe" kept apart.
 //!
 //! In reading order:
-//! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] ·
-//! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
+//! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] · [`plan`] how ·
+//! [`scan()`] the engines · [`sink`] whom they tell · [`finding`] what a probe saw · [`report`] all of one target ·
+//! [`host`] the same as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
+//! [`xml`], [`mod@grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
 
 pub mod banner;
 mod connect;
 pub mod diff;
+mod discovery;
+mod engine;
 pub mod files;
 pub mod finding;
 pub mod grep;
+mod here;
 pub mod host;
 mod icmp;
 pub mod likely;
@@ -24,6 +29,7 @@ mod route;
 pub mod scan;
 pub mod services;
 pub mod sink;
+mod syn;
 pub mod targets;
 pub mod words;
 mod work;

@@ -11,7 +11,7 @@ use crate::report::EngineName;
 pub struct Plan {
     /// Who probes.
     pub engine: EngineChoice,
-    /// The ports, ascending, each once.
+    /// The ports, in any order; each is asked once.
     pub ports: Arc<[u16]>,
     /// Most probes a second, over all targets. `None`: as the network bears it.
     pub rate: Option<u32>,

@@ -114,8 +114,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_route() {
-        for line in ["", "eth0", "eth0 zz 0 1 0 0 0 0", "fd 40 0 0 0 0 0 0 0", "f ff 0 0 0 0 0 0 1 eth0"] {
-            assert_eq!((v4_route(line), v6_route(line)), (None, None), "{line}");
+        for line in ["", "eth0", "eth0 zz 0 1 0 0 0 0", "eth0 0 0 1 0 0 0"] {
+            assert_eq!(v4_route(line), None, "{line}");
+        }
+        for line in ["", "f", "zz 40 0 0 0 0 0 0 1 eth0", "f ff 0 0 0 0 0 0 1 eth0", "f 40 0 0 0 0 0 0 1"] {
+            assert_eq!(v6_route(line), None, "{line}");
         }
     }
 }

@@ -1,22 +1,21 @@
 //! The entry: takes targets up as there is room for them, and tells what is found as they finish.
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::connect::{budget, worker::Worker};
+use crate::discovery::{self, asking::Asking, asking::Heard};
+use crate::engine::Engine;
 use crate::finding::{Finding, Reason, State};
 use crate::logic::course::{Ended, Wanted};
 use crate::logic::group::Group;
-use crate::plan::{Plan, ScanError, Summary, Target};
-use crate::report::{EngineName, Liveness, TargetReport};
+use crate::plan::{Ping, Plan, ScanError, Summary, Target};
+use crate::report::{EngineName, Liveness, Loss, TargetReport};
 use crate::route::Routes;
 use crate::sink::{Progress, Sink};
-use crate::work::Work;
-
-/// Threads of the connect engine. The kernel does the work; more would only wait for each other.
-const THREADS: usize = 2;
+use crate::work::{NAP, Work};
 
 /// How often progress is told, and whether to stop is looked at.
 const TELL: Duration = Duration::from_millis(100);
@@ -34,15 +33,11 @@ pub fn scan(
     stop: &AtomicBool,
 ) -> Result<Summary, ScanError> {
     let work = Work::new(Group::new(plan.rate), Instant::now());
-    let engine = EngineName::Connect;
-    let sockets = budget::raise() / THREADS;
-    let workers: Vec<Worker<'_>> = (0..THREADS)
-        .map(|_| Worker::new(&work, sockets))
-        .collect::<Result<_, _>>()
-        .map_err(|source| ScanError::Setup { act: "epoll", source })?;
+    let engine = Engine::choose(plan, &work, sink)?;
+    let name = engine.name();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || worker.run())).collect();
-        let mut course = Scan::new(plan, engine, &work, targets, sink);
+        let threads: Vec<_> = engine.threads().into_iter().map(|thread| scope.spawn(thread)).collect();
+        let mut course = Scan::new(plan, name, &work, targets, sink);
         course.run(stop, &|| threads.iter().any(std::thread::ScopedJoinHandle::is_finished));
         work.end();
         for thread in threads {
@@ -56,6 +51,7 @@ pub fn scan(
 /// One scan, as its own thread sees it: targets in, reports out.
 struct Scan<'a> {
     plan: &'a Plan,
+    ports: Arc<[u16]>,
     engine: EngineName,
     work: &'a Work,
     targets: &'a mut dyn Iterator<Item = Target>,
@@ -64,9 +60,17 @@ struct Scan<'a> {
     exhausted: bool,
     sink: &'a mut dyn Sink,
     routes: Routes,
+    /// Who is being asked whether anything is there.
+    asking: Option<Asking>,
+    /// Targets that said they are there, and wait for room.
+    found: VecDeque<(Target, Liveness)>,
+    /// What is known of the targets in work, by their numbers.
+    lives: HashMap<u32, Liveness>,
     told: Instant,
     began: Instant,
     summary: Summary,
+    /// Ports of targets that are not there.
+    silent: u64,
     known: f64,
 }
 
@@ -88,8 +92,11 @@ impl<'a> Scan<'a> {
             stopped: false,
             elapsed: Duration::ZERO,
         };
+        let ports: BTreeSet<u16> = plan.ports.iter().copied().collect();
+        let asks = plan.ping == Ping::Ask;
         Scan {
             plan,
+            ports: ports.into_iter().collect(),
             engine,
             work,
             targets,
@@ -97,9 +104,13 @@ impl<'a> Scan<'a> {
             exhausted: false,
             sink,
             routes: Routes::read(),
+            asking: asks.then(|| Asking::new(Routes::read(), std::process::id() as u16)),
+            found: VecDeque::new(),
+            lives: HashMap::new(),
             told: Instant::now(),
             began: Instant::now(),
             summary,
+            silent: 0,
             known: 0.0,
         }
     }
@@ -114,44 +125,146 @@ impl<'a> Scan<'a> {
                 self.tell();
                 return;
             }
+            self.look();
             self.admit();
             self.tell();
             let group = work.group();
-            if self.exhausted && self.held.is_none() && group.is_empty() && !group.has_news() || failed() {
+            let is_quiet = group.is_empty() && !group.has_news();
+            if (self.is_exhausted() && is_quiet) || failed() {
                 return;
             }
             if !group.has_news() {
-                drop(work.wait(group, TELL));
+                let is_asking = self.asking.as_ref().is_some_and(|asking| !asking.is_idle());
+                drop(work.wait(group, if is_asking { NAP } else { TELL }));
             }
         }
     }
 
-    /// Takes up targets while there is room.
+    /// Nobody is left but those in work.
+    fn is_exhausted(&self) -> bool {
+        let idle = self.asking.as_ref().is_none_or(Asking::is_idle);
+        self.exhausted && self.held.is_none() && self.found.is_empty() && idle
+    }
+
+    // --- whether anything is there
+
+    /// Asks whose turn it is, and hears who answered.
+    fn look(&mut self) {
+        let Some(asking) = &mut self.asking else { return };
+        for heard in asking.look(self.work.now()) {
+            match heard {
+                Heard::Neighbour(target) => self.found.push_back((target, Liveness::Up("arp-response"))),
+                Heard::Nobody(target) => self.nobody(target),
+                Heard::Echo(course) => {
+                    let target = self.work.group().withdraw(course);
+                    self.found.extend(target.map(|target| (target, Liveness::Up("echo-reply"))));
+                }
+            }
+        }
+    }
+
+    /// A course that only asked whether anything is there has ended.
+    fn answered(&mut self, target: Target, ended: &Ended) {
+        if let Some(asking) = &mut self.asking {
+            asking.forget(target.address);
+        }
+        let is_of_this_machine = |finding: &Finding| {
+            matches!(finding.reason, Reason::NoRoute | Reason::ForbiddenHere | Reason::NoResources)
+        };
+        match ended.alive {
+            _ if self.summary.stopped => {}
+            Some(Reason::SynAck) => self.found.push_back((target, Liveness::Up("syn-ack"))),
+            Some(Reason::Reset) => self.found.push_back((target, Liveness::Up("reset"))),
+            Some(_) => self.found.push_back((target, Liveness::Up("icmp-response"))),
+            // It could not even be asked: why, its ports will say.
+            None if ended.findings.iter().any(is_of_this_machine) => {
+                self.found.push_back((target, Liveness::Assumed));
+            }
+            None => self.nobody(target),
+        }
+    }
+
+    /// Nothing is there: that is the verdict on all its ports.
+    fn nobody(&mut self, target: Target) {
+        let finding = |port: &u16| Finding {
+            port: *port,
+            state: State::Unknown,
+            reason: Reason::NoAnswer,
+            attempts: 0,
+            rtt: None,
+            service: None,
+            banner: None,
+        };
+        let ended = Ended {
+            findings: self.ports.iter().map(finding).collect(),
+            loss: Loss::Unknown,
+            notes: Vec::new(),
+            elapsed: Duration::ZERO,
+            alive: None,
+        };
+        self.silent += self.ports.len() as u64;
+        self.report(target, Liveness::NoAnswer, ended);
+    }
+
+    // --- in and out
+
+    /// Takes up targets while there is room: first those that are known to be there.
     fn admit(&mut self) {
         let work = self.work;
         while work.group().has_room() {
+            if let Some((target, live)) = self.found.pop_front() {
+                let wanted = self.wanted(target.address, false);
+                let number = work.group().admit(target, wanted, work.now());
+                self.lives.insert(number, live);
+                continue;
+            }
+            if self.asking.as_ref().is_some_and(|asking| !asking.has_room()) {
+                return;
+            }
             let Some(target) = self.held.take().or_else(|| self.targets.next()) else {
                 self.exhausted = true;
                 return;
             };
-            let mut group = work.group();
-            if group.is_in_work(&target) {
+            if work.group().is_in_work(&target) || self.is_asked(target.address) {
                 self.held = Some(target);
                 return;
             }
-            let wanted = self.wanted(target.address);
-            group.admit(target, wanted, work.now());
+            self.take_up(target);
         }
     }
 
-    fn wanted(&self, address: IpAddr) -> Wanted {
+    fn is_asked(&self, address: IpAddr) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.is_asking(address))
+            || self.found.iter().any(|(found, _)| found.address == address)
+    }
+
+    /// A new target: asked for a sign of life, or scanned at once.
+    fn take_up(&mut self, target: Target) {
+        let now = self.work.now();
+        let Some(asking) = &mut self.asking else {
+            let wanted = self.wanted(target.address, false);
+            let number = self.work.group().admit(target, wanted, now);
+            self.lives.insert(number, Liveness::Assumed);
+            return;
+        };
+        if let Err(target) = asking.ask_link(target, now) {
+            let wanted = self.wanted(target.address, true);
+            let asked = target.clone();
+            let number = self.work.group().admit(target, wanted, now);
+            if let Some(asking) = &mut self.asking {
+                asking.ask_echo(&asked, number, now);
+            }
+        }
+    }
+
+    fn wanted(&self, address: IpAddr, any: bool) -> Wanted {
         Wanted {
-            ports: Arc::clone(&self.plan.ports),
+            ports: if any { Arc::from(discovery::PORTS) } else { Arc::clone(&self.ports) },
             on_link: self.routes.is_on_link(address),
             timeout: self.plan.timeout,
             retries: self.plan.retries,
             seed: self.plan.seed ^ seed_of(address),
-            any: false,
+            any,
         }
     }
 
@@ -162,28 +275,34 @@ impl<'a> Scan<'a> {
             (group.take_ended(), group.take_opened(), group.tally())
         };
         opened.into_iter().for_each(|port| self.sink.open(port));
-        for (target, ended) in ended {
-            self.report(target, ended);
+        for (number, target, ended) in ended {
+            match self.lives.remove(&number) {
+                Some(live) => {
+                    let live = liveness(live, &ended.findings);
+                    self.report(target, live, ended);
+                }
+                None => self.answered(target, &ended),
+            }
         }
         self.summary.probes = tally.probes;
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
-            let Plan { targets_total, ports, .. } = self.plan;
+            let targets = self.plan.targets_total;
             self.sink.progress(Progress {
-                done: tally.decided,
-                total: targets_total.map_or(0, |targets| targets.saturating_mul(ports.len() as u64)),
+                done: tally.decided + self.silent,
+                total: targets.map_or(0, |targets| targets.saturating_mul(self.ports.len() as u64)),
                 probes: tally.probes,
                 open: tally.open,
             });
         }
     }
 
-    fn report(&mut self, target: Target, ended: Ended) {
+    fn report(&mut self, target: Target, liveness: Liveness, ended: Ended) {
         let report = TargetReport {
             target: target.written,
             address: target.address,
             other_addresses: target.other_addresses,
-            liveness: liveness(&ended.findings),
+            liveness,
             findings: ended.findings,
             loss: ended.loss,
             engine: self.engine,
@@ -213,15 +332,14 @@ fn seed_of(address: IpAddr) -> u64 {
     (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// What the ports themselves say of the target being there.
-fn liveness(findings: &[Finding]) -> Liveness {
-    let has =
-        |state, reason| findings.iter().any(|finding| finding.state == state && finding.reason == reason);
-    if findings.iter().any(|finding| finding.state == State::Open) {
-        Liveness::Up("syn-ack")
-    } else if has(State::Closed, Reason::Reset) {
-        Liveness::Up("reset")
-    } else {
-        Liveness::Assumed
+/// Why the target counts as there. Who answered first among its ports and its echo is a matter of luck, and so what
+/// its ports say goes before; neighbours are always asked alone.
+fn liveness(asked: Liveness, findings: &[Finding]) -> Liveness {
+    let has = |state| findings.iter().any(|finding| finding.state == state);
+    match asked {
+        Liveness::NoAnswer | Liveness::Up("arp-response") => asked,
+        _ if has(State::Open) => Liveness::Up("syn-ack"),
+        _ if has(State::Closed) => Liveness::Up("reset"),
+        _ => asked,
     }
 }

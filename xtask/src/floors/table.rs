@@ -72,5 +72,7 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
     ("crates/vigie-role/src/clock.rs", "a timer in the runtime"),
     ("crates/vigie-ports/src/connect/sys.rs", "IP_RECVERR and its messages, TCP_INFO"),
+    ("crates/vigie-ports/src/discovery/link.rs", "addresses of packet sockets"),
+    ("xtask/src/bench/ports/router.rs", "TUNSETIFF"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
 ];

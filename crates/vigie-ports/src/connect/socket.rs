@@ -12,8 +12,9 @@ use rustix::net::{
 
 use super::sys;
 use crate::finding::{Reason, State};
+use crate::here::{answer, not_sent, source};
 use crate::icmp;
-use crate::logic::{Answer, Outcome};
+use crate::logic::{Answer, Outcome, Took};
 
 /// A connection that was begun.
 #[derive(Debug)]
@@ -45,26 +46,9 @@ pub(super) fn begin(to: SocketAddr) -> Result<Attempt, Outcome> {
     match connect(&fd, &to) {
         // Even if it is done at once, it is looked at like all others.
         Ok(()) | Err(Errno::INPROGRESS) => Ok(Attempt { fd, to, sent }),
-        Err(Errno::CONNREFUSED) => Err(answer(State::Closed, Reason::Reset, Some(sent.elapsed()))),
+        Err(Errno::CONNREFUSED) => Err(answer(State::Closed, Reason::Reset, Took::Known(sent.elapsed()))),
         Err(errno) => Err(not_sent(errno)),
     }
-}
-
-/// The errno of what never left this machine.
-fn not_sent(errno: Errno) -> Outcome {
-    match errno {
-        Errno::ACCESS | Errno::PERM => answer(State::Filtered, Reason::ForbiddenHere, None),
-        // EINVAL is what a blackhole route gives; without IPv6 there is no route, either.
-        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::INVAL | Errno::AFNOSUPPORT | Errno::NETDOWN => {
-            answer(State::Unreachable, Reason::NoRoute, None)
-        }
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAGAIN, and whatever else is no verdict.
-        _ => Outcome::NoResources,
-    }
-}
-
-fn answer(state: State, reason: Reason, rtt: Option<Duration>) -> Outcome {
-    Outcome::Answer(Answer { state, reason, rtt, by_other: false })
 }
 
 impl Attempt {
@@ -91,7 +75,7 @@ impl Attempt {
         }
         // Reset instead of a farewell: no port stays taken on either side.
         let _ = set_socket_linger(&self.fd, Some(Duration::ZERO));
-        answer(State::Open, Reason::SynAck, rtt)
+        answer(State::Open, Reason::SynAck, rtt.map_or(Took::Unknown, Took::Known))
     }
 
     fn is_connected_to_itself(&self) -> bool {
@@ -105,11 +89,11 @@ impl Attempt {
         if let Some(outcome) = self.icmp_error() {
             return Look::Over(outcome);
         }
-        let rtt = Some(self.sent.elapsed());
+        let took = Took::Known(self.sent.elapsed());
         Look::Over(match errno {
-            Errno::CONNREFUSED | Errno::CONNRESET => answer(State::Closed, Reason::Reset, rtt),
+            Errno::CONNREFUSED | Errno::CONNRESET => answer(State::Closed, Reason::Reset, took),
             Errno::TIMEDOUT | Errno::CONNABORTED => return Look::Silent,
-            Errno::HOSTUNREACH => answer(State::Unreachable, Reason::NoNeighbour, None),
+            Errno::HOSTUNREACH => answer(State::Unreachable, Reason::NoNeighbour, Took::Unknown),
             errno => not_sent(errno),
         })
     }
@@ -118,12 +102,12 @@ impl Attempt {
     fn icmp_error(&self) -> Option<Outcome> {
         let error = sys::take_error(self.fd.as_fd())?;
         let (state, reason) = icmp::verdict(error.version, error.kind, error.code)?;
-        if error.from.is_some() && error.from == self.local() && error.from != Some(self.to.ip()) {
+        if error.from.is_some() && error.from == source(self.to).ok() && error.from != Some(self.to.ip()) {
             // This machine said it to itself: nobody answered for the address on the link.
-            return Some(answer(State::Unreachable, Reason::NoNeighbour, None));
+            return Some(answer(State::Unreachable, Reason::NoNeighbour, Took::Unknown));
         }
         let by_other = error.from.is_some_and(|from| from != self.to.ip());
-        Some(Outcome::Answer(Answer { state, reason, rtt: Some(self.sent.elapsed()), by_other }))
+        Some(Outcome::Answer(Answer { state, reason, took: Took::Known(self.sent.elapsed()), by_other }))
     }
 
     fn local(&self) -> Option<IpAddr> {

@@ -1,12 +1,13 @@
 //! The ports of one target and what is known of each, a few bytes a port.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Answer;
 use crate::finding::{Finding, Reason, State};
 
-/// Ports by position.
+/// Ports by position, ascending.
 #[derive(Debug)]
 pub(crate) struct Cells {
     ports: Arc<[u16]>,
@@ -19,7 +20,7 @@ pub(crate) struct Cells {
 struct Cell {
     verdict: Option<(State, Reason)>,
     attempts: u16,
-    rtt_us: Option<std::num::NonZeroU32>,
+    rtt_us: Option<NonZeroU32>,
 }
 
 impl Cells {
@@ -44,6 +45,11 @@ impl Cells {
 
     pub(crate) fn port(&self, cell: u32) -> u16 {
         self.ports[cell as usize]
+    }
+
+    /// Where a port is, if it is one of them.
+    pub(crate) fn find_port(&self, port: u16) -> Option<u32> {
+        self.ports.binary_search(&port).ok().map(|cell| cell as u32)
     }
 
     pub(crate) fn is_silent(&self, cell: u32) -> bool {
@@ -71,7 +77,7 @@ impl Cells {
     }
 
     /// Takes the first answer of a port; whether it was the first. A TCP answer overrules an error on the way.
-    pub(crate) fn answer(&mut self, cell: u32, answer: &Answer) -> bool {
+    pub(crate) fn answer(&mut self, cell: u32, answer: &Answer, rtt: Option<Duration>) -> bool {
         let Some(place) = self.cells.get_mut(cell as usize) else { return false };
         let first = place.verdict.is_none();
         let overruled = answer.is_tcp()
@@ -80,9 +86,8 @@ impl Cells {
             return false;
         }
         place.verdict = Some((answer.state, answer.reason));
-        place.rtt_us = answer
-            .rtt
-            .and_then(|rtt| std::num::NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
+        place.rtt_us =
+            rtt.and_then(|rtt| NonZeroU32::new(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
         self.silent -= u32::from(first);
         self.open += u32::from(answer.state == State::Open);
         true
@@ -103,11 +108,6 @@ impl Cells {
                 *reason = Reason::Tarpit;
             }
         }
-    }
-
-    /// Any verdict that `is` of the wanted kind.
-    pub(crate) fn find(&self, is: impl Fn(State, Reason) -> bool) -> Option<(State, Reason)> {
-        self.cells.iter().filter_map(|cell| cell.verdict).find(|(state, reason)| is(*state, *reason))
     }
 
     pub(crate) fn findings(&self) -> Vec<Finding> {

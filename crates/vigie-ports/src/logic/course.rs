@@ -17,7 +17,7 @@ use super::limits::{
 use super::loss::Ledger;
 use super::pace::Pace;
 use super::rtt::Estimator;
-use super::{Answer, Moment, Outcome, tarpit};
+use super::{Answer, Moment, Outcome, Took, tarpit};
 use crate::finding::{Finding, Reason, State};
 use crate::report::Loss;
 
@@ -45,10 +45,10 @@ pub(crate) enum Ask {
     Done,
 }
 
-/// A probe to send: which port, by position, and which attempt.
+/// A probe to send: to which port, and which attempt it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
-    pub(crate) cell: u32,
+    pub(crate) port: u16,
     pub(crate) serial: u32,
     pub(crate) late: Moment,
     pub(crate) until: Moment,
@@ -76,6 +76,7 @@ pub(crate) struct Course {
     /// Some TCP answer came.
     heard: bool,
     icmp: bool,
+    router: Said,
     patient: bool,
     searching: bool,
     lost_in_row: u32,
@@ -83,6 +84,7 @@ pub(crate) struct Course {
     starved: Option<Moment>,
     started: Option<Moment>,
     last: Moment,
+    alive: Option<Reason>,
     /// What was wanted is known.
     enough: bool,
     ended: bool,
@@ -99,10 +101,37 @@ struct Flight {
     over: bool,
 }
 
+/// An attempt that came to an end.
+struct Landed {
+    kind: Kind,
+    sent: Moment,
+    was_overdue: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Port,
     Canary,
+}
+
+/// What others than the target said of its ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Always(State, Reason),
+    Various,
+}
+
+impl Said {
+    fn then(self, answer: &Answer) -> Said {
+        let said = Said::Always(answer.state, answer.reason);
+        match self {
+            Said::Nothing if answer.by_other => said,
+            Said::Nothing if !matches!(answer.reason, Reason::Icmp { .. }) => Said::Nothing,
+            _ if self == said && answer.by_other => said,
+            _ => Said::Various,
+        }
+    }
 }
 
 /// What is known of a target at its end.
@@ -112,7 +141,7 @@ pub(crate) struct Ended {
     pub(crate) loss: Loss,
     pub(crate) notes: Vec<String>,
     pub(crate) elapsed: Duration,
-    /// The first answer's kind, if anything answered.
+    /// What the target itself said first, if it said anything.
     pub(crate) alive: Option<Reason>,
 }
 
@@ -133,6 +162,7 @@ impl Course {
             ledger: Ledger::default(),
             heard: false,
             icmp: false,
+            router: Said::Nothing,
             patient: false,
             searching: true,
             lost_in_row: 0,
@@ -140,6 +170,7 @@ impl Course {
             starved: None,
             started: None,
             last: Moment::ZERO,
+            alive: None,
             enough: false,
             ended: false,
             notes: Vec::new(),
@@ -153,6 +184,16 @@ impl Course {
     /// Nothing was heard yet: its pace is that of all such targets together.
     pub(crate) fn is_blind(&self) -> bool {
         !self.heard
+    }
+
+    /// It is asked only whether it is there.
+    pub(crate) fn is_question(&self) -> bool {
+        self.wanted.any
+    }
+
+    /// What was wanted is known already.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough
     }
 
     pub(crate) fn on_link(&self) -> bool {
@@ -201,11 +242,17 @@ impl Course {
         self.started.get_or_insert(now);
         self.last = now;
         self.probes += 1;
-        Some(Sent { cell, serial, late: now + self.rtt.timeout(), until: now + self.rtt.hold() })
+        Some(Sent {
+            port: self.cells.port(cell),
+            serial,
+            late: now + self.rtt.timeout(),
+            until: now + self.rtt.hold(),
+        })
     }
 
     /// Takes what became of a probe; the port, if this made it open.
-    pub(crate) fn hear(&mut self, cell: u32, serial: u32, outcome: &Outcome, now: Moment) -> Option<u16> {
+    pub(crate) fn hear(&mut self, port: u16, serial: u32, outcome: &Outcome, now: Moment) -> Option<u16> {
+        let cell = self.cells.find_port(port)?;
         match outcome {
             Outcome::NoResources => {
                 self.starve(cell, serial, now);
@@ -228,10 +275,8 @@ impl Course {
             None if self.heard => Loss::Estimated(0.0),
             None => Loss::Unknown,
         };
-        let is_word =
-            |_, reason| !matches!(reason, Reason::NoResponse | Reason::Stopped | Reason::NoResources);
         Ended {
-            alive: self.cells.find(is_word).map(|(_, reason)| reason),
+            alive: self.alive,
             findings: self.cells.findings(),
             loss,
             notes: self.notes,
@@ -299,7 +344,13 @@ impl Course {
     /// Hosts are thrifty with ICMP errors: where there were some, few silent ports are asked once more, slowly.
     fn begin_patient(&mut self, now: Moment) -> bool {
         let few = self.cells.silent() <= PATIENT_PORTS_MAX;
-        if self.patient || !self.icmp || !few || self.wanted.any || self.wanted.retries.is_some() {
+        if self.patient
+            || !self.icmp
+            || !few
+            || self.said_by_router().is_some()
+            || self.wanted.any
+            || self.wanted.retries.is_some()
+        {
             return false;
         }
         self.patient = true;
@@ -317,9 +368,20 @@ impl Course {
     // --- hearing
 
     fn answer(&mut self, cell: u32, serial: u32, answer: &Answer, now: Moment) -> Option<u16> {
+        if serial.wrapping_sub(self.serial_front) as usize >= self.flights.len()
+            && serial >= self.serial_front
+        {
+            // Never sent: somebody makes answers up.
+            return None;
+        }
         let flight = self.land(cell, serial);
         self.starved = None;
-        if let Some(rtt) = answer.rtt
+        let rtt = match answer.took {
+            Took::Known(rtt) => Some(rtt),
+            Took::SinceSent => flight.as_ref().map(|landed| now.saturating_sub(landed.sent)),
+            Took::Unknown => None,
+        };
+        if let Some(rtt) = rtt
             && (rtt < REPEATED_BY_KERNEL || self.rtt.smoothed().is_none())
         {
             self.rtt.sample(rtt);
@@ -329,18 +391,23 @@ impl Course {
             self.lost_in_row = 0;
             self.heard_last = now;
         }
-        if let Some((Kind::Canary, was_overdue)) = flight {
+        if let Some(Landed { kind: Kind::Canary, was_overdue, .. }) = flight {
             match was_overdue {
                 true => self.ledger.late(pass),
                 false => self.ledger.heard(pass),
             }
             self.pace.heard(serial, self.rtt.overdue(), now);
         }
-        if !self.cells.answer(cell, answer) {
+        if !self.cells.answer(cell, answer, rtt) {
             return None;
         }
         self.last = now;
         self.icmp |= matches!(answer.reason, Reason::Icmp { .. });
+        if answer.is_tcp() || (matches!(answer.reason, Reason::Icmp { .. }) && !answer.by_other) {
+            self.alive.get_or_insert(answer.reason);
+            self.enough = self.wanted.any;
+        }
+        self.router = self.router.then(answer);
         if answer.is_tcp() {
             self.heard = true;
             self.ledger.answered(pass);
@@ -350,35 +417,41 @@ impl Course {
                 self.canaries.begin_first(false);
             }
         }
-        self.enough |= self.wanted.any;
         self.condemn(answer);
         (answer.state == State::Open).then(|| self.cells.port(cell))
     }
 
-    /// Marks an attempt as over: its kind, and whether it had been overdue. `None` for one that is forgotten.
-    fn land(&mut self, cell: u32, serial: u32) -> Option<(Kind, bool)> {
+    /// Marks an attempt as over. `None` for one that is forgotten.
+    fn land(&mut self, cell: u32, serial: u32) -> Option<Landed> {
         let index = serial.wrapping_sub(self.serial_front) as usize;
         let flight = self.flights.get_mut(index).filter(|flight| flight.cell == cell && !flight.over)?;
         flight.over = true;
-        Some((flight.kind, index < self.overdue))
+        Some(Landed { kind: flight.kind, sent: flight.sent, was_overdue: index < self.overdue })
     }
 
     fn pass_of(&self, serial: u32) -> u32 {
         (self.passes.partition_point(|first| *first <= serial) as u32).saturating_sub(1)
     }
 
-    /// A neighbour that is not there, or a router that says so of a host, speaks of the address and not of a port.
+    /// A neighbour that is not there is missing for all ports at once.
     fn condemn(&mut self, answer: &Answer) {
-        let whole =
-            answer.reason == Reason::NoNeighbour || (answer.by_other && answer.state == State::Unreachable);
-        if whole && !self.heard {
+        if answer.reason == Reason::NoNeighbour && !self.heard {
             self.cells.conclude(answer.state, answer.reason);
+        }
+    }
+
+    /// Where the target never said a word and a router always the same one, what the router says is of the address: it
+    /// says it once a second at most, whatever the number of ports.
+    fn said_by_router(&self) -> Option<(State, Reason)> {
+        match self.router {
+            Said::Always(state, reason) if !self.heard => Some((state, reason)),
+            _ => None,
         }
     }
 
     /// This machine could not send it: it waits for its turn again.
     fn starve(&mut self, cell: u32, serial: u32, now: Moment) {
-        if let Some((kind, _)) = self.land(cell, serial) {
+        if let Some(Landed { kind, .. }) = self.land(cell, serial) {
             self.cells.withdraw(cell);
             self.probes -= 1;
             if kind == Kind::Port && self.cells.is_silent(cell) {
@@ -432,7 +505,8 @@ impl Course {
         if self.cells.silent() > 0 {
             self.last = now;
             self.say_doubts();
-            self.cells.conclude(State::Filtered, Reason::NoResponse);
+            let (state, reason) = self.said_by_router().unwrap_or((State::Filtered, Reason::NoResponse));
+            self.cells.conclude(state, reason);
         }
         self.queue.clear();
         if let Some(rate) = self.pace.limited() {
@@ -457,7 +531,10 @@ impl Course {
             self.notes
                 .push(format!("{share:.0} % of probes are lost: of {silent} silent ports some may be open"));
         }
-        if self.icmp && silent > PATIENT_PORTS_MAX {
+        if self.said_by_router().is_some() {
+            self.notes
+                .push("a router on the way said so of some ports; it is taken to mean the address".into());
+        } else if self.icmp && silent > PATIENT_PORTS_MAX {
             self.notes
                 .push("hosts limit their ICMP errors: ports without an answer may be rejected, too".into());
         }

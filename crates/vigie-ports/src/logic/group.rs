@@ -23,7 +23,7 @@ pub(crate) struct Group {
     rate: Option<Bucket>,
     blind_on_link: Bucket,
     blind_routed: Bucket,
-    ended: Vec<(Target, Ended)>,
+    ended: Vec<(u32, Target, Ended)>,
     opened: Vec<SocketAddr>,
     /// Of what has ended.
     tally: Tally,
@@ -99,11 +99,13 @@ impl Group {
         for (probe, outcome) in heard {
             let Some(member) = self.members.get_mut(&probe.target) else { continue };
             let before = (member.course.cells().silent(), member.course.is_blind());
-            let open = member.course.hear(probe.cell, probe.serial, outcome, now);
+            let open = member.course.hear(probe.port, probe.serial, outcome, now);
+            let open = open.filter(|_| !member.course.is_question());
             self.opened.extend(open.map(|port| place(&member.target, port)));
             let after = (member.course.cells().silent(), member.course.is_blind());
             // What was waited for may have come.
-            if (after.0 == 0 || before.1 != after.1) && member.due > now {
+            let is_enough = after.0 == 0 || member.course.has_enough();
+            if (is_enough || before.1 != after.1) && member.due > now {
                 member.due = now;
                 member.ticket = false;
                 self.agenda.push(Reverse((now, probe.target)));
@@ -153,8 +155,8 @@ impl Group {
         !self.ended.is_empty() || !self.opened.is_empty()
     }
 
-    /// Targets that ended since the last call.
-    pub(crate) fn take_ended(&mut self) -> Vec<(Target, Ended)> {
+    /// Targets that ended since the last call, with their numbers.
+    pub(crate) fn take_ended(&mut self) -> Vec<(u32, Target, Ended)> {
         std::mem::take(&mut self.ended)
     }
 
@@ -166,7 +168,9 @@ impl Group {
     /// How far it is.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = self.tally;
-        for Member { course, .. } in self.members.values() {
+        for course in
+            self.members.values().map(|member| &member.course).filter(|course| !course.is_question())
+        {
             let cells = course.cells();
             tally.decided += u64::from(cells.len() - cells.silent());
             tally.open += u64::from(cells.open());
@@ -199,8 +203,8 @@ impl Group {
             member.ticket = false;
             let Some(sent) = member.course.send(now) else { continue };
             out.push(Order {
-                probe: Probe { target: id, cell: sent.cell, serial: sent.serial },
-                to: place(&member.target, member.course.cells().port(sent.cell)),
+                probe: Probe { target: id, port: sent.port, serial: sent.serial },
+                to: place(&member.target, sent.port),
                 late: sent.late,
                 until: sent.until,
             });
@@ -208,15 +212,27 @@ impl Group {
         Turn::Due(now)
     }
 
+    /// Takes a target out again, as if it had never been there.
+    pub(crate) fn withdraw(&mut self, id: u32) -> Option<Target> {
+        let member = self.members.remove(&id)?;
+        self.addresses.remove(&(member.target.address, member.target.scope));
+        self.cells -= member.course.cells().len() as usize;
+        Some(member.target)
+    }
+
     fn end(&mut self, id: u32) {
         let Some(member) = self.members.remove(&id) else { return };
         self.addresses.remove(&(member.target.address, member.target.scope));
         let cells = member.course.cells();
         self.cells -= cells.len() as usize;
+        if member.course.is_question() {
+            self.ended.push((id, member.target, member.course.end()));
+            return;
+        }
         self.tally.decided += u64::from(cells.len());
         self.tally.open += u64::from(cells.open());
         self.tally.probes += member.course.probes();
-        self.ended.push((member.target, member.course.end()));
+        self.ended.push((id, member.target, member.course.end()));
     }
 }
 

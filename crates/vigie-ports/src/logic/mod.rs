@@ -30,8 +30,7 @@ pub(crate) type Moment = Duration;
 pub(crate) struct Probe {
     /// Which target, by its number in the group.
     pub(crate) target: u32,
-    /// Which of its ports, by position.
-    pub(crate) cell: u32,
+    pub(crate) port: u16,
     /// Which attempt at the target.
     pub(crate) serial: u32,
 }
@@ -56,13 +55,23 @@ pub(crate) enum Outcome {
     NoResources,
 }
 
+/// How long it was from a probe to its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Took {
+    /// Measured where it happened.
+    Known(Duration),
+    /// As long as the attempt is old now.
+    SinceSent,
+    /// Nobody knows, or nothing was sent.
+    Unknown,
+}
+
 /// An answer to a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) state: State,
     pub(crate) reason: Reason,
-    /// From the probe to the answer, where that is known.
-    pub(crate) rtt: Option<Duration>,
+    pub(crate) took: Took,
     /// Somebody other than the target said it.
     pub(crate) by_other: bool,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::course::{Ask, Course, Ended, Wanted};
-use super::{Answer, Moment, Outcome};
+use super::{Answer, Moment, Outcome, Took};
 use crate::finding::{Reason, State};
 
 /// What a port does.
@@ -107,21 +107,23 @@ fn wanted(ports: std::ops::RangeInclusive<u16>, seed: u64) -> Wanted {
     Wanted { ports: Arc::from(ports), on_link: false, timeout: None, retries: None, seed, any: false }
 }
 
+/// An answer on its way: when it arrives, its port and attempt, when that was sent, what it says.
+type Coming = (Moment, u16, u32, Moment, State, Reason);
+
 /// Scans; what was found, and how long it took on the clock.
 fn scan(net: &mut Net, wanted: Wanted) -> (Ended, Moment) {
     let mut course = Course::new(wanted);
     let mut now = Moment::from_millis(5);
-    let mut coming: BinaryHeap<Reverse<(Moment, u32, u32, Moment, State, Reason)>> = BinaryHeap::new();
+    let mut coming: BinaryHeap<Reverse<Coming>> = BinaryHeap::new();
     loop {
         let next = match course.ask(now) {
             Ask::Done => break,
             Ask::Wait(at) => at.max(now),
             Ask::Send => {
                 let sent = course.send(now).expect("it asked to send");
-                let port = course.cells().port(sent.cell);
-                let answer = net.probe(port, now).filter(|(at, ..)| *at < sent.until);
+                let answer = net.probe(sent.port, now).filter(|(at, ..)| *at < sent.until);
                 if let Some((at, state, reason)) = answer {
-                    coming.push(Reverse((at, sent.cell, sent.serial, now, state, reason)));
+                    coming.push(Reverse((at, sent.port, sent.serial, now, state, reason)));
                 }
                 continue;
             }
@@ -130,12 +132,12 @@ fn scan(net: &mut Net, wanted: Wanted) -> (Ended, Moment) {
             Some(Reverse((at, ..))) if *at <= next => *at,
             _ => next,
         };
-        while let Some(Reverse((at, cell, serial, sent, state, reason))) =
+        while let Some(Reverse((at, port, serial, sent, state, reason))) =
             coming.peek().copied().filter(|c| c.0.0 <= now)
         {
             coming.pop();
-            let answer = Answer { state, reason, rtt: Some(at - sent), by_other: false };
-            course.hear(cell, serial, &Outcome::Answer(answer), now);
+            let answer = Answer { state, reason, took: Took::Known(at - sent), by_other: false };
+            course.hear(port, serial, &Outcome::Answer(answer), now);
         }
         assert!(now < Moment::from_secs(3600), "it never ends");
     }

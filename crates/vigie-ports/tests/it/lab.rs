@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::{IpAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -99,12 +100,12 @@ impl Lab {
 
     /// Filters what comes in on the side that is scanned.
     pub(crate) fn filter(&self, rules: &str) {
-        let rules = format!("table inet t {{ chain c {{ type filter hook input priority 0; {rules} }} }}");
+        let rules = format!("table inet t {{ chain c {{ type filter hook input priority 0; {rules} }}; }}");
         run("ip", &["netns", "exec", &self.to, "nft", &rules]);
     }
 
     /// Listens on the side that is scanned, on both protocols.
-    pub(crate) fn listen(&self, ports: impl Iterator<Item = u16>) -> Vec<TcpListener> {
+    pub(crate) fn listen(&self, ports: impl Iterator<Item = u16> + Send) -> Vec<TcpListener> {
         inside(&self.to, || ports.map(|port| TcpListener::bind(("::", port)).unwrap()).collect())
     }
 
@@ -139,7 +140,7 @@ fn inside<T: Send>(space: &str, what: impl FnOnce() -> T + Send) -> T {
     let space = File::open(format!("/run/netns/{space}")).unwrap();
     std::thread::scope(|scope| {
         let enter = move || {
-            move_into_link_name_space((&space).into(), Some(LinkNameSpaceType::Network)).unwrap();
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
             what()
         };
         scope.spawn(enter).join().unwrap()

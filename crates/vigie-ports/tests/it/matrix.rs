@@ -4,7 +4,7 @@ use vigie_ports::{EngineChoice, Loss, Reason, State};
 
 use crate::lab::{Lab, V4, V6, plan};
 
-const ENGINES: [EngineChoice; 1] = [EngineChoice::Connect];
+const ENGINES: [EngineChoice; 2] = [EngineChoice::Connect, EngineChoice::Syn];
 
 /// What nft rejects with, and what is to be seen of it.
 const REJECTS_V4: [(&str, u8, State); 7] = [
@@ -106,27 +106,26 @@ fn routes_here_that_lead_nowhere_are_told_apart_as_root() {
 
 #[test]
 fn routes_on_the_way_that_lead_nowhere_are_told_apart_as_root() {
-    let Some(lab) = Lab::new() else { return };
-    lab.sysctl_there("net.ipv4.ip_forward=1");
-    lab.sysctl_there("net.ipv6.conf.all.forwarding=1");
-    lab.ip_here("route add 10.77.0.0/24 via 10.9.0.2");
-    lab.ip_here("route add fd77::/64 via fd09::2");
-    for (route, last, v4, v6) in [
-        ("blackhole", 1, None, None),
-        ("prohibit", 2, Some((State::Filtered, 13)), Some((State::Filtered, 1))),
-        ("unreachable", 3, Some((State::Unreachable, 1)), Some((State::Unreachable, 0))),
-    ] {
-        for (address, expected, version, kind) in
-            [(format!("10.77.0.{last}"), v4, 4, 3), (format!("fd77::{last}"), v6, 6, 1)]
-        {
-            lab.ip_there(&format!("route add {route} {address}"));
-            for engine in ENGINES {
-                let (_, told) = lab.scan(&plan(engine, 1..=3), &[&address]);
+    let blackhole = ("blackhole", [None, None]);
+    let prohibit = ("prohibit", [Some((State::Filtered, 13)), Some((State::Filtered, 1))]);
+    let unreachable = ("unreachable", [Some((State::Unreachable, 1)), Some((State::Unreachable, 0))]);
+    for engine in ENGINES {
+        for (route, expected) in [blackhole, prohibit, unreachable] {
+            // A router speaks of such things once a second at most, so that each asks another one.
+            let Some(lab) = Lab::new() else { return };
+            lab.sysctl_there("net.ipv4.ip_forward=1");
+            lab.sysctl_there("net.ipv6.conf.all.forwarding=1");
+            lab.ip_here("route add 10.77.0.0/24 via 10.9.0.2");
+            lab.ip_here("route add fd77::/64 via fd09::2");
+            let protocols = [("10.77.0.1", 4, 3), ("fd77::1", 6, 1)];
+            for ((address, version, kind), expected) in protocols.into_iter().zip(expected) {
+                lab.ip_there(&format!("route add {route} {address}"));
+                let (_, told) = lab.scan(&plan(engine, 1..=3), &[address]);
                 let report = &told.reports[0];
+                let expected = expected.map_or((State::Filtered, Reason::NoResponse), |(state, code)| {
+                    (state, Reason::Icmp { version, kind, code })
+                });
                 for finding in &report.findings {
-                    let expected = expected.map_or((State::Filtered, Reason::NoResponse), |(state, code)| {
-                        (state, Reason::Icmp { version, kind, code })
-                    });
                     assert_eq!((finding.state, finding.reason), expected, "{engine:?} {route} {address}");
                 }
                 assert_eq!(report.loss, Loss::Unknown);

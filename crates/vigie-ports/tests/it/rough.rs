@@ -6,7 +6,7 @@ use vigie_ports::{EngineChoice, State};
 
 use crate::lab::{Lab, V4, V6, plan};
 
-const ENGINES: [EngineChoice; 1] = [EngineChoice::Connect];
+const ENGINES: [EngineChoice; 2] = [EngineChoice::Connect, EngineChoice::Syn];
 
 /// Ports that listen, spread over the ones asked for.
 fn listeners() -> impl Iterator<Item = u16> {

@@ -44,8 +44,10 @@ fn a_reader_that_goes_away_ends_the_scan() {
 
 #[test]
 fn a_target_without_a_route_is_never_called_closed() {
-    // A class E address: this machine's kernel has no way to it, or whoever is on the way says nothing.
-    let said = run(&["240.0.0.1", "-p", "22", "--timeout", "200ms", "--retries", "0", "--json"]);
+    // Documentation only (RFC 3849): there is no route, or nobody answers.
+    let said = run(&["2001:db8::1", "-p", "22", "--timeout", "200ms", "--retries", "0", "--json"]);
     let host = &said.json()[0];
     assert_eq!((&host["counts"]["open"], &host["counts"]["closed"]), (&0.into(), &0.into()), "{said:?}");
+    let reason = host["others"][0]["reason"].as_str().unwrap();
+    assert!(["no-route", "no-neighbour", "no-response", "host-unreach", "net-unreach"].contains(&reason), "{said:?}");
 }
