@@ -31,6 +31,12 @@ enum Task {
     RoleProbe(bench::roles::probe::ProbeArgs),
     #[command(hide = true)]
     RoleWeb(bench::roles::web::WebArgs),
+    #[command(hide = true)]
+    PortsListen(bench::ports::listen::ListenArgs),
+    #[command(hide = true)]
+    PortsBare(bench::ports::bare::BareArgs),
+    #[command(hide = true)]
+    PortsRouter(bench::ports::router::RouterArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,9 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::RoleProbe(args) => bench::roles::probe::run(&args),
         Task::RoleWeb(args) => bench::roles::web::run(&args),
+        Task::PortsListen(args) => bench::ports::listen::run(&args),
+        Task::PortsBare(args) => bench::ports::bare::run(&args),
+        Task::PortsRouter(args) => bench::ports::router::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

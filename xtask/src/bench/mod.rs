@@ -3,7 +3,7 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table · `built` what is measured · `roles` the other bench, of roles.
+//! it is · `report` the table · `built` what is measured · `roles`, `ports` the other benches.
 
 mod bed;
 mod built;
@@ -12,6 +12,7 @@ mod mirror;
 mod noise;
 mod pair;
 mod peers;
+pub(crate) mod ports;
 mod proxy;
 mod report;
 pub(crate) mod roles;
@@ -33,11 +34,13 @@ pub(crate) struct BenchArgs {
 enum What {
     Mirror(mirror::MirrorArgs),
     Roles(roles::RolesArgs),
+    Ports(ports::PortsArgs),
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Mirror(args) => mirror::run(args),
         What::Roles(args) => roles::run(args),
+        What::Ports(args) => ports::run(args),
     }
 }

@@ -42,8 +42,14 @@ pub(crate) const ROOMS: &[Room] = &[
     room(
         1,
         "vigie-exec",
-        "commands of this machine: process groups, time limits, bounded output, output as data",
-        &[],
+        "commands of this machine and of others: time limits, bounded output, output as data, SSH",
+        &["russh"],
+    ),
+    room(
+        1,
+        "vigie-ports",
+        "targets and ports, scan engines, nmap driver, reports and their comparison",
+        &["socket2", "quick-xml"],
     ),
     Room {
         name: "vigie-model",
@@ -70,5 +76,8 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-watch/tests/it/real.rs", "truncate(2), by path"),
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
     ("crates/vigie-role/src/clock.rs", "a timer in the runtime"),
+    ("crates/vigie-ports/src/connect/sys.rs", "IP_RECVERR and its messages, TCP_INFO"),
+    ("crates/vigie-ports/src/discovery/link.rs", "addresses of packet sockets"),
+    ("xtask/src/bench/ports/router.rs", "TUNSETIFF"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
 ];

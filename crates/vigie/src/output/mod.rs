@@ -88,3 +88,14 @@ impl Output {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
+
+/// For those who write a format of their own.
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}

@@ -22,6 +22,27 @@ impl Bar {
         Bar(bar)
     }
 
+    /// A bar over steps of any kind.
+    pub(crate) fn steps(json: bool) -> Self {
+        let bar = Bar::bytes(json);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} {eta}") {
+            bar.0.set_style(style);
+        }
+        bar
+    }
+
+    /// How many steps are done, and of how many.
+    pub(crate) fn set_steps(&self, done: u64, total: u64, message: String) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+        self.0.set_message(message);
+    }
+
+    /// Prints something while the bar is out of the way.
+    pub(crate) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
     /// Whether anyone sees it.
     pub(crate) fn is_shown(&self) -> bool {
         !self.0.is_hidden()

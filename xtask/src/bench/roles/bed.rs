@@ -122,7 +122,7 @@ pub(super) fn probe_command(log: &Path) -> Result<String> {
 }
 
 /// A command that must succeed; its output is nobody's.
-pub(super) fn quietly<I: IntoIterator<Item = S>, S: Into<OsString>>(program: &str, args: I) -> Result<()> {
+pub(crate) fn quietly<I: IntoIterator<Item = S>, S: Into<OsString>>(program: &str, args: I) -> Result<()> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     shell::output(Command::new(program).args(args)).map(drop)
 }

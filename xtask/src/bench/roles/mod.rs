@@ -6,7 +6,7 @@
 //! when, from the logs · `probe` what the hooks run · `web` a server behind HAProxy · `load` those who ask it ·
 //! `boot` the clock.
 
-mod bed;
+pub(crate) mod bed;
 mod boot;
 mod cluster;
 mod haproxy;
@@ -15,7 +15,7 @@ mod keepalived;
 mod link;
 mod load;
 mod many;
-mod namespace;
+pub(crate) mod namespace;
 mod plain;
 pub(crate) mod probe;
 mod rounds;

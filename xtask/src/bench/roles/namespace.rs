@@ -13,13 +13,13 @@ const CUT: &str = "add table inet cut\n\
     add chain inet cut out { type filter hook output priority 0; policy drop; }\n";
 
 /// It is removed when this is dropped, with its end of the cable.
-pub(super) struct Namespace {
-    pub(super) name: String,
+pub(crate) struct Namespace {
+    pub(crate) name: String,
 }
 
 impl Namespace {
     /// A new one, with loopback up.
-    pub(super) fn new(name: &str) -> Result<Namespace> {
+    pub(crate) fn new(name: &str) -> Result<Namespace> {
         let namespace = Namespace { name: format!("{PREFIX}{name}") };
         // Of a run that was killed.
         namespace.remove();
@@ -29,7 +29,7 @@ impl Namespace {
     }
 
     /// Lays a cable from here to the outside, or to another namespace. Its ends have the addresses of a /30.
-    pub(super) fn cable(
+    pub(crate) fn cable(
         &self,
         end: (&str, &str),
         other: Option<&Namespace>,
@@ -54,16 +54,17 @@ impl Namespace {
     }
 
     /// Drops the link: both directions, without a word to either end.
-    pub(super) fn cut(&self) -> Result<()> {
+    pub(crate) fn cut(&self) -> Result<()> {
         self.nft(CUT)
     }
 
     /// Mends it.
-    pub(super) fn mend(&self) -> Result<()> {
+    pub(crate) fn mend(&self) -> Result<()> {
         self.nft("delete table inet cut\n")
     }
 
-    fn nft(&self, rules: &str) -> Result<()> {
+    /// Adds these rules.
+    pub(crate) fn nft(&self, rules: &str) -> Result<()> {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, "nft", "-f", "-"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -1,0 +1,63 @@
+//! Which engine probes, and its threads.
+
+use std::io;
+
+use crate::connect::{budget, worker::Worker};
+use crate::plan::{EngineChoice, Plan, ScanError};
+use crate::report::EngineName;
+use crate::sink::Sink;
+use crate::syn::{engine::Engine as Syn, sockets::Sockets};
+use crate::work::Work;
+
+/// Threads of the connect engine. The kernel does the work; more would only wait for each other.
+const THREADS: usize = 2;
+
+/// An engine that is ready to start.
+pub(crate) enum Engine<'a> {
+    Connect(Vec<Worker<'a>>),
+    Syn(Box<Syn<'a>>),
+}
+
+/// What one of its threads does.
+type Run<'a> = Box<dyn FnOnce() -> io::Result<()> + Send + 'a>;
+
+impl<'a> Engine<'a> {
+    /// The engine that was asked for, or the best that may be had; then `sink` is told why.
+    pub(crate) fn choose(plan: &Plan, work: &'a Work, sink: &mut dyn Sink) -> Result<Self, ScanError> {
+        if plan.engine == EngineChoice::Connect {
+            return Engine::connect(work);
+        }
+        match Sockets::open() {
+            Ok(sockets) => Ok(Engine::Syn(Box::new(Syn::new(work, sockets)))),
+            Err(source) if plan.engine == EngineChoice::Syn => Err(ScanError::NotPermitted { source }),
+            Err(source) => {
+                sink.note(&format!("probing with connect, because raw sockets cannot be had: {source}"));
+                Engine::connect(work)
+            }
+        }
+    }
+
+    fn connect(work: &'a Work) -> Result<Self, ScanError> {
+        let sockets = budget::raise() / THREADS;
+        let worker = |_| Worker::new(work, sockets);
+        let workers = (0..THREADS).map(worker).collect::<io::Result<_>>();
+        Ok(Engine::Connect(workers.map_err(|source| ScanError::Setup { act: "epoll", source })?))
+    }
+
+    pub(crate) fn name(&self) -> EngineName {
+        match self {
+            Engine::Connect(_) => EngineName::Connect,
+            Engine::Syn(_) => EngineName::Syn,
+        }
+    }
+
+    /// What its threads are to do.
+    pub(crate) fn threads(self) -> Vec<Run<'a>> {
+        match self {
+            Engine::Connect(workers) => {
+                workers.into_iter().map(|worker| Box::new(|| worker.run()) as Run<'a>).collect()
+            }
+            Engine::Syn(syn) => vec![Box::new(|| syn.run())],
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What this machine itself says of a probe: what could not be sent, and from where it is sent.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use rustix::io::Errno;
+
+use crate::finding::{Reason, State};
+use crate::logic::{Answer, Outcome, Took};
+
+/// The errno of what never left this machine.
+pub(crate) fn not_sent(errno: Errno) -> Outcome {
+    match errno {
+        Errno::ACCESS | Errno::PERM => answer(State::Filtered, Reason::ForbiddenHere, Took::Unknown),
+        // EINVAL is what a blackhole route gives; without IPv6 there is no route, either.
+        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::INVAL | Errno::AFNOSUPPORT | Errno::NETDOWN => {
+            answer(State::Unreachable, Reason::NoRoute, Took::Unknown)
+        }
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAGAIN, and whatever else is no verdict.
+        _ => Outcome::NoResources,
+    }
+}
+
+/// An answer of the target itself, or of this machine.
+pub(crate) fn answer(state: State, reason: Reason, took: Took) -> Outcome {
+    Outcome::Answer(Answer { state, reason, took, by_other: false })
+}
+
+/// The address from which this machine speaks to another.
+pub(crate) fn source(to: SocketAddr) -> io::Result<IpAddr> {
+    let any = if to.is_ipv6() { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    // UDP sends nothing for it; only the route is looked up.
+    let somewhere = SocketAddr::new(to.ip(), to.port().max(1));
+    socket.connect(if to.is_ipv6() { to } else { somewhere })?;
+    Ok(socket.local_addr()?.ip())
+}

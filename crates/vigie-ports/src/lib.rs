@@ -1,0 +1,42 @@
+//! Which TCP ports of a target are open, said so that it can be relied upon: complete, the same twice, and with
+//! "closed", "filtered", "unreachable" and "could not probe" kept apart.
+//!
+//! In reading order:
+//! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] · [`plan`] how ·
+//! [`scan()`] the engines · [`sink`] whom they tell · [`finding`] what a probe saw · [`report`] all of one target ·
+//! [`host`] the same as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
+//! [`xml`], [`mod@grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
+
+pub mod banner;
+mod connect;
+pub mod diff;
+mod discovery;
+mod engine;
+pub mod files;
+pub mod finding;
+pub mod grep;
+mod here;
+pub mod host;
+mod icmp;
+pub mod likely;
+pub mod limits;
+mod logic;
+pub mod nmap;
+pub mod plan;
+pub mod ports;
+pub mod report;
+mod route;
+pub mod scan;
+pub mod services;
+pub mod sink;
+mod syn;
+pub mod targets;
+pub mod words;
+mod work;
+pub mod xml;
+
+pub use finding::{Banner, Finding, Reason, State};
+pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};
+pub use report::{Counts, EngineName, Liveness, Loss, TargetReport};
+pub use scan::scan;
+pub use sink::{Progress, Sink};

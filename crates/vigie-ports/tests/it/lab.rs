@@ -1,0 +1,154 @@
+//! Two network namespaces and a cable between them: `10.9.0.1` and `fd09::1` scan, `10.9.0.2` and `fd09::2` are
+//! scanned.
+
+use std::fs::File;
+use std::net::{IpAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use vigie_ports::{EngineChoice, Finding, Plan, Sink, Summary, Target, TargetReport, scan};
+
+pub(crate) const V4: &str = "10.9.0.2";
+pub(crate) const V6: &str = "fd09::2";
+
+/// Namespaces that vanish with it.
+pub(crate) struct Lab {
+    from: String,
+    to: String,
+}
+
+/// What a scan told.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) reports: Vec<TargetReport>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Sink for Told {
+    fn report(&mut self, report: TargetReport) {
+        self.reports.push(report);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.notes.push(note.to_owned());
+    }
+}
+
+fn run(program: &str, args: &[&str]) {
+    let output = Command::new(program).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
+}
+
+/// Whether this process may make namespaces and has the programs for it; says so if not.
+fn is_possible() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    let has = |program: &str| {
+        ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).exists())
+    };
+    if root && has("ip") && has("nft") {
+        return true;
+    }
+    eprintln!("skipped: this needs root, ip and nft");
+    false
+}
+
+impl Lab {
+    /// The two namespaces; `None`, with a word, where that cannot be.
+    pub(crate) fn new() -> Option<Lab> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if !is_possible() {
+            return None;
+        }
+        let name = format!("vigie{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let lab = Lab { from: format!("{name}a"), to: format!("{name}b") };
+        run("ip", &["netns", "add", &lab.from]);
+        run("ip", &["netns", "add", &lab.to]);
+        lab.ip(&lab.from, &format!("link add v0 type veth peer name v0 netns {}", lab.to));
+        for (space, last) in [(&lab.from, 1), (&lab.to, 2)] {
+            lab.ip(space, &format!("address add 10.9.0.{last}/24 dev v0"));
+            lab.ip(space, &format!("address add fd09::{last}/64 dev v0 nodad"));
+            lab.ip(space, "link set v0 up");
+            lab.ip(space, "link set lo up");
+        }
+        Some(lab)
+    }
+
+    fn ip(&self, space: &str, command: &str) {
+        let args: Vec<&str> = ["-n", space].into_iter().chain(command.split(' ')).collect();
+        run("ip", &args);
+    }
+
+    /// `ip` on the side that scans.
+    pub(crate) fn ip_here(&self, command: &str) {
+        self.ip(&self.from, command);
+    }
+
+    /// `ip` on the side that is scanned.
+    pub(crate) fn ip_there(&self, command: &str) {
+        self.ip(&self.to, command);
+    }
+
+    /// Sets a kernel parameter on the side that is scanned.
+    pub(crate) fn sysctl_there(&self, setting: &str) {
+        run("ip", &["netns", "exec", &self.to, "sysctl", "-qw", setting]);
+    }
+
+    /// Filters what comes in on the side that is scanned.
+    pub(crate) fn filter(&self, rules: &str) {
+        let rules = format!("table inet t {{ chain c {{ type filter hook input priority 0; {rules} }}; }}");
+        run("ip", &["netns", "exec", &self.to, "nft", &rules]);
+    }
+
+    /// Listens on the side that is scanned, on both protocols.
+    pub(crate) fn listen(&self, ports: impl Iterator<Item = u16> + Send) -> Vec<TcpListener> {
+        inside(&self.to, || ports.map(|port| TcpListener::bind(("::", port)).unwrap()).collect())
+    }
+
+    /// Scans from the side that scans.
+    pub(crate) fn scan(&self, plan: &Plan, addresses: &[&str]) -> (Summary, Told) {
+        inside(&self.from, || {
+            let mut told = Told::default();
+            let mut targets = addresses.iter().map(|address| Target::of(address.parse::<IpAddr>().unwrap()));
+            let summary = scan(plan, &mut targets, &mut told, &AtomicBool::new(false)).unwrap();
+            (summary, told)
+        })
+    }
+
+    /// Scans one address; its findings.
+    pub(crate) fn findings(&self, plan: &Plan, address: &str) -> Vec<Finding> {
+        let (_, mut told) = self.scan(plan, &[address]);
+        assert_eq!(told.reports.len(), 1);
+        told.reports.remove(0).findings
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for space in [&self.from, &self.to] {
+            let _ = Command::new("ip").args(["netns", "delete", space]).status();
+        }
+    }
+}
+
+/// Runs on a thread of its own in a namespace.
+fn inside<T: Send>(space: &str, what: impl FnOnce() -> T + Send) -> T {
+    let space = File::open(format!("/run/netns/{space}")).unwrap();
+    std::thread::scope(|scope| {
+        let enter = move || {
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            what()
+        };
+        scope.spawn(enter).join().unwrap()
+    })
+}
+
+/// A scan of these ports with this engine, everything else as it comes.
+pub(crate) fn plan(engine: EngineChoice, ports: impl IntoIterator<Item = u16>) -> Plan {
+    let ports: Vec<u16> = ports.into_iter().collect();
+    Plan { engine, ..Plan::new(Arc::from(ports)) }
+}

@@ -1,0 +1,53 @@
+//! How a scan ends that does not come to its end.
+
+use crate::lab::{Lab, run, said, vigie};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
+
+#[test]
+fn ctrl_c_gives_what_was_found_so_far_and_says_so() {
+    let lab = Lab::new(20);
+    let args = ["127.0.0.1", "-p", &lab.spec(), "--rate", "2", "--engine", "connect", "--json"];
+    let child = vigie(&args).spawn().unwrap();
+    // The first probe has come; at two a second the last one is far away.
+    wait_for_any(&lab);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let said = said(child.wait_with_output().unwrap());
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.contains("stopped before the end"), "{said:?}");
+    let host = &said.json()[0];
+    assert!(host["counts"]["unknown"].as_u64().unwrap() > 0, "{said:?}");
+    assert!(host["coverage"].as_f64().unwrap() < 1.0, "{said:?}");
+    assert!(said.out.contains("\"reason\":\"stopped\""), "{said:?}");
+}
+
+/// Returns when one of the listeners has a connection.
+fn wait_for_any(lab: &Lab) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut all: Vec<PollFd<'_>> =
+        lab.listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+    let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert!(poll(&mut all, Some(&patience)).unwrap() > 0, "nobody was probed");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_scan() {
+    let lab = Lab::new(1);
+    let args = ["127.0.0.0/20", "-p", &lab.spec(), "--no-ping", "--json"];
+    let mut child = vigie(&args).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("{\"target\":\"127.0.0.0\""), "{first}");
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.code() == Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_target_without_a_route_is_never_called_closed() {
+    // Documentation only (RFC 3849): there is no route, or nobody answers.
+    let said = run(&["2001:db8::1", "-p", "22", "--timeout", "200ms", "--retries", "0", "--json"]);
+    let host = &said.json()[0];
+    assert_eq!((&host["counts"]["open"], &host["counts"]["closed"]), (&0.into(), &0.into()), "{said:?}");
+    let reason = host["others"][0]["reason"].as_str().unwrap();
+    assert!(["no-route", "no-neighbour", "no-response", "host-unreach", "net-unreach"].contains(&reason), "{said:?}");
+}

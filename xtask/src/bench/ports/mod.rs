@@ -1,0 +1,116 @@
+//! `cargo xtask bench ports`: how fast and how surely open ports are found, beside nmap, masscan and rustscan.
+//!
+//! In reading order: this file the command · `bed` two namespaces and what lies between them · `contenders` who scans ·
+//! `times`, `accuracy`, `many` the steps · `listen` what is to be found · `bare` a loop of connect() that decides nothing ·
+//! `router` delay, by a router over TUN.
+
+mod accuracy;
+pub(crate) mod bare;
+mod bed;
+mod contenders;
+pub(crate) mod listen;
+mod many;
+pub(crate) mod router;
+mod times;
+
+use super::built;
+use super::noise;
+use super::report::Report;
+use crate::setup;
+use anyhow::Result;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+/// Scans machines that are quick, silent, far away, lossy and limited, beside nmap, masscan and rustscan.
+///
+/// Builds the release binary, makes network namespaces, and prints a table with medians and targets. Ends with 1 when
+/// a target is missed. Needs root.
+#[derive(clap::Args)]
+pub(crate) struct PortsArgs {
+    /// Only these steps, separated by commas.
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    only: Vec<Step>,
+    /// Runs of everything that is timed.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Runs on each line of the table of accuracy.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Runs of each peer there: some take minutes.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    peer_runs: u32,
+    /// Measures this binary and builds none.
+    #[arg(long, value_name = "PROGRAM")]
+    vigie: Option<PathBuf>,
+    /// rustscan 2.4.1; without it, the one on the path, and else none.
+    #[arg(long, value_name = "PROGRAM")]
+    rustscan: Option<PathBuf>,
+    /// Prints the table as Markdown.
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// A part of the bench that can be asked for alone.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// All ports; the other 65,435 are closed.
+    Closed,
+    /// All ports; the others drop.
+    Dropped,
+    /// All ports, 100 ms away.
+    Far,
+    /// With 256 descriptors.
+    Few,
+    /// A /24 with 20 machines in it.
+    Subnet,
+    /// The memory of a /16.
+    Memory,
+    /// Delays and losses: is everything found, each time?
+    Accuracy,
+    /// 500 SYNs a second pass.
+    Limit,
+}
+
+/// What the steps need to know.
+pub(super) struct Settings {
+    pub(super) vigie: PathBuf,
+    pub(super) rustscan: Option<PathBuf>,
+    pub(super) rounds: u32,
+    pub(super) runs: u32,
+    pub(super) peer_runs: u32,
+}
+
+pub(crate) fn run(args: &PortsArgs) -> Result<()> {
+    setup::run(&setup::SetupArgs::for_bench())?;
+    let target = built::target_dir()?;
+    let vigie = args.vigie.clone().map_or_else(|| built::release_binary(&target), Ok)?;
+    let settings = Settings {
+        vigie: vigie.canonicalize()?,
+        rustscan: args.rustscan.clone().or_else(contenders::rustscan),
+        rounds: args.rounds,
+        runs: args.runs,
+        peer_runs: args.peer_runs,
+    };
+    let mut report = Report::default();
+    let steps = Step::value_variants().iter().copied();
+    for step in steps.filter(|step| args.only.is_empty() || args.only.contains(step)) {
+        let name = step.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        report.take(&name, || match step {
+            Step::Closed => times::closed(&settings),
+            Step::Dropped => times::dropped(&settings),
+            Step::Far => times::far(&settings),
+            Step::Few => times::few(&settings),
+            Step::Subnet => many::subnet(&settings),
+            Step::Memory => many::memory(&settings),
+            Step::Accuracy => accuracy::run(&settings),
+            Step::Limit => accuracy::limit(&settings),
+        });
+    }
+    report.notes = vec![built::commit(), noise::machine()?];
+    if settings.rustscan.is_none() {
+        report.notes.push(
+            "rustscan was not measured: it is not here (cargo install rustscan --version 2.4.1)".into(),
+        );
+    }
+    report.close(args.markdown)
+}
