@@ -9,7 +9,8 @@
 //! [`outcome`] how it ended ·
 //! [`capture`] what is kept of its output ·
 //! [`native`] tools that print JSON when asked to ·
-//! [`readers`] output as data.
+//! [`readers`] output as data ·
+//! [`ssh`] the same on other machines.
 //! Within: `process` a group and its leader · `pipes` the output as it comes · `supervise` from start to end.
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod outcome;
 mod pipes;
 mod process;
 pub mod readers;
+pub mod ssh;
 mod supervise;
 
 pub use capture::{Captured, Keep};
