@@ -12,6 +12,7 @@
 //! [`files`] the first stream: what happens to files ·
 //! [`machines`] the stream of enrolments · [`roles`] who is principal · [`status`] what an agent says of itself ·
 //! [`tree`] a line of a tree as the hub knows it ·
+//! [`nodeset`] many names in a short text ·
 //! [`ask`] what hub and agent answer each other.
 
 pub mod ask;
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod limits;
 pub mod machines;
 pub mod meta;
+pub mod nodeset;
 pub mod path;
 pub mod record;
 pub mod roles;
@@ -32,6 +34,7 @@ pub use content::{BlockKind, BlockList, Content, ListEntry, ListError};
 pub use files::{EdgeName, ErrorAct, FileEvent, GapCause};
 pub use ids::{Digest, DigestKind, Epoch, Incarnation, MachineId, NodeId, RecordNo, Seq};
 pub use meta::{FileTime, Metadata, NodeType, Xattr};
+pub use nodeset::{NodeSet, NodeSetError};
 pub use path::{BytePath, Name, PathError};
 pub use record::{AgentRecord, Origin, PayloadError, Record, Stream};
 pub use time::{Clock, Instant, SystemClock, UnixNanos};

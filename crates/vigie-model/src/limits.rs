@@ -43,3 +43,10 @@ pub const ROLE_WORD_BYTES_MAX: usize = 64;
 
 /// Longest text in a record about roles: a reason in a line or two.
 pub const ROLE_TEXT_BYTES_MAX: usize = 1024;
+
+/// Names that one node set may stand for. A fleet of a million machines is beyond what one program reaches by name;
+/// a slip of the finger such as `[1-99999999]` is not.
+pub const NODE_SET_NAMES_MAX: u64 = 1 << 20;
+
+/// Longest text of a node set, in bytes: a list of thousands of unlike names still fits.
+pub const NODE_SET_BYTES_MAX: usize = 1024 * 1024;
