@@ -10,7 +10,7 @@
 //! [`capture`] what is kept of its output ·
 //! [`native`] tools that print JSON when asked to ·
 //! [`readers`] output as data ·
-//! [`ssh`] the same on other machines.
+//! [`inventory`] which machines are meant · [`ssh`] the same on them.
 //! Within: `process` a group and its leader · `pipes` the output as it comes · `supervise` from start to end.
 //!
 //! ```
@@ -32,6 +32,7 @@
 
 pub mod capture;
 pub mod command;
+pub mod inventory;
 pub mod limits;
 pub mod native;
 pub mod outcome;

@@ -43,7 +43,9 @@ fn what_is_no_set_is_refused_with_its_reason() {
     for text in ["w[1", "w1]", "w[[1]]", "w]1[", "w[1-2", "["] {
         assert!(matches!(parse(text), NodeSetError::Bracket(_)), "{text:?}");
     }
-    for text in ["w[]", "w[a-b]", "w[1-]", "w[-3]", "w[1,]", "w[1-2/0]", "w[1-2/x]", "w[1--2]", "w[+1]", "w[²]"] {
+    for text in
+        ["w[]", "w[a-b]", "w[1-]", "w[-3]", "w[1,]", "w[1-2/0]", "w[1-2/x]", "w[1--2]", "w[+1]", "w[²]"]
+    {
         assert!(matches!(parse(text), NodeSetError::NotARange(_)), "{text:?}");
     }
     assert!(matches!(parse("w[9999999999999999999]"), NodeSetError::NotARange(_)));
@@ -117,7 +119,11 @@ fn folding_and_expanding_give_the_same_names_and_the_same_text() {
             "{folded} is not {names:?}"
         );
         assert_eq!(fold_all(&expanded), folded, "{names:?}");
-        assert_eq!(expanded.len() as u64, folded.parse::<NodeSet>().unwrap().count(), "{folded} repeats itself");
+        assert_eq!(
+            expanded.len() as u64,
+            folded.parse::<NodeSet>().unwrap().count(),
+            "{folded} repeats itself"
+        );
         assert_eq!(folded.parse::<NodeSet>().unwrap().to_string(), folded);
     }
 }
