@@ -9,7 +9,8 @@
 //! [`outcome`] how it ended ·
 //! [`capture`] what is kept of its output ·
 //! [`native`] tools that print JSON when asked to ·
-//! [`readers`] output as data.
+//! [`readers`] output as data ·
+//! [`inventory`] which machines are meant · [`ssh`] the same on them.
 //! Within: `process` a group and its leader · `pipes` the output as it comes · `supervise` from start to end.
 //!
 //! ```
@@ -31,12 +32,14 @@
 
 pub mod capture;
 pub mod command;
+pub mod inventory;
 pub mod limits;
 pub mod native;
 pub mod outcome;
 mod pipes;
 mod process;
 pub mod readers;
+pub mod ssh;
 mod supervise;
 
 pub use capture::{Captured, Keep};

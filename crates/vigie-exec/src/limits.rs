@@ -19,3 +19,33 @@ pub const LINGER: Duration = Duration::from_millis(250);
 /// How long the end of a killed process is waited for. One that is stuck in the kernel (a dead network file
 /// system) does not end, and must not take its caller along.
 pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long `ssh -G` may take for a host: it reads files, and may run what `Match exec` names.
+pub(crate) const CONFIG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to come about when neither the user nor `ssh_config` says: one lost SYN is sent
+/// again after 1 s, a second one after 3 s more.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two signs of life that are asked for when `ssh_config` says nothing: with three of them unanswered a dead
+/// machine is noticed within a minute.
+pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long a server that took the connection may take for its part of a handshake: `sshd` itself gives up after
+/// 120 s, and whoever takes this long is not worth waiting for.
+pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A host that has not taken the connection by then waits for it outside of the gate.
+pub(crate) const QUICK_CONNECT: Duration = Duration::from_millis(300);
+
+/// Tries at a server that hangs up at once, and the pause before the second one; it doubles each time, to some
+/// thirty seconds in all.
+pub(crate) const TRIES_MAX: u32 = 8;
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+
+/// How long output is still read after the end of a remote command is known: what it left in the background may hold
+/// its output open for ever.
+pub(crate) const REMOTE_LINGER: Duration = Duration::from_secs(1);
+
+/// For each step of ending a remote command: a signal, and the look whether it helped.
+pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);

@@ -1,41 +1,55 @@
 //! `vigie run`
 
+mod local;
+mod remote;
+mod show;
 mod told;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
-use crate::signals::EndSignals;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use told::Told;
-use vigie_exec::readers::{self, Ask, Format};
-use vigie_exec::{Command, Ending, Keep, Leftovers, Outputs, native};
+use vigie_exec::readers::Ask;
+use vigie_exec::ssh::config::Policy;
 
 /// What is kept of each output for `--json` and `--parse`: the tables of a big machine, and far from its memory.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Run a command, with a time limit, and read its output as data
+/// Run a command here or on many machines, with a time limit, and read its output as data
 ///
-/// Ends with the command's own exit code; 124 when its time was over, 125 when it could not be run, 128 and the
-/// signal's number when a signal ended it. At the end of its time, and at Ctrl-C, everything that it started is ended
-/// with it.
+/// On one machine it ends with the command's own exit code; 124 when its time was over, 125 when it could not be run,
+/// 128 and the signal's number when a signal ended it. On several, with 0 when all exit codes are 0, 1 when some are
+/// not, 3 when some machine was not reached or its end is not known. At the end of its time, and at Ctrl-C, everything
+/// that it started is ended with it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Without --json and --parse the output passes untouched. With them it is read as what it is: JSON, key=value,
 `Key: value`, CSV, columns under a header, lines. Tools that can print JSON are asked to (ip, lsblk, findmnt,
-systemctl list-…, journalctl and others). What is not sure is not guessed: then the text is all there is, and a
-warning says why. The text itself is always in the JSON too.
+systemctl list-…, journalctl and others; on this machine only). What is not sure is not guessed: then the text is all
+there is, and a warning says why. The text itself is always in the JSON too.
+
+On other machines the line goes to the user's shell there, over SSH, as your own ~/.ssh/config says. HOSTS are names
+between commas, node sets such as web[01-12], and groups such as @db, from an inventory: --inventory FILE, else
+~/.config/vigie/inventory.toml, /etc/vigie/inventory.toml, or ClusterShell's groups.conf.
 
 EXAMPLES:
   vigie run -- systemctl restart apache2
   vigie run --timeout 30s --shell 'ls | wc -l'
   vigie run --parse auto -- df                         one JSON object a row
   vigie run --json -- systemctl show ssh | jq .reading.rows[0].MainPID
-  vigie run --json -- lsblk | jq '.reading.documents[0].blockdevices[].name'")]
+  vigie run --on 'web[01-12],db1' -- uptime
+  vigie run --on @web --fold -- cat /etc/debian_version
+  vigie run --on new01 --host-keys accept-new -- ls /tmp")]
 pub(crate) struct RunArgs {
+    /// Run it on these machines, over SSH
+    #[arg(long, value_name = "HOSTS", help_heading = "On other machines")]
+    on: Option<String>,
+
+    #[command(flatten)]
+    there: remote::ThereArgs,
+
     /// A line for the shell, instead of a command
     #[arg(long, value_name = "LINE", conflicts_with = "command", required_unless_present = "command")]
     shell: Option<OsString>,
@@ -45,7 +59,7 @@ pub(crate) struct RunArgs {
     timeout: Option<Duration>,
 
     /// The directory to run it in
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "on")]
     dir: Option<PathBuf>,
 
     /// Print its output as rows of JSON, read like this
@@ -79,24 +93,18 @@ enum Parse {
 }
 
 impl RunArgs {
-    pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
-        let reads = context.out.is_json() || self.parse.is_some();
-        let command = self.command(reads);
-        let mut end = EndSignals::listen()?;
-        let ran = {
-            let mut run = std::pin::pin!(command.run_until(end.next()));
-            (&mut run).await
-        };
-        let ran = ran.map_err(|e| Failure::of(&e).not_run())?;
-        let told = Told::new(&command, &ran, self.ask());
-        if context.out.is_json() {
-            context.out.json(&told)?;
-        } else if reads {
-            self.print_rows(&mut context.out, &told, &ran)?;
+    pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
+        match self.on.clone() {
+            None if self.there.is_given() => {
+                Err(Failure::usage("on which machines? These options are for --on HOSTS"))
+            }
+            None => self.run_here(context).await,
+            Some(hosts) => self.run_there(context, &hosts).await,
         }
-        context.out.flush()?;
-        self.remarks(&context.out, &ran);
-        Ok(Outcome::Command(exit_code(ran.ending)))
+    }
+
+    fn reads(&self, context: &Context) -> bool {
+        context.out.is_json() || self.parse.is_some()
     }
 
     fn ask(&self) -> Ask {
@@ -109,76 +117,28 @@ impl RunArgs {
             Some(Parse::Raw) => Ask::Raw,
         }
     }
+}
 
-    /// What is run; to be read, in the one language that readers know, and not folded to a terminal's width.
-    fn command(&self, reads: bool) -> Command {
-        let mut command = match (&self.shell, self.command.split_first()) {
-            (Some(line), _) => Command::shell(line),
-            (None, Some((program, args))) => {
-                let json = (reads && !self.as_is && matches!(self.ask(), Ask::Auto | Ask::Json))
-                    .then(|| native_args(program, args))
-                    .flatten();
-                match json {
-                    Some(args) => Command::new(program).args(args),
-                    None => Command::new(program).args(args),
-                }
-            }
-            // Ruled out by the command line's own rules; running nothing would fail with a name of nothing.
-            (None, None) => Command::new(""),
-        };
-        if !self.as_is {
-            command = command.env("LC_ALL", "C.UTF-8").env("LANGUAGE", "");
-        }
-        if reads {
-            let plain = [("COLUMNS", "10000"), ("NO_COLOR", "1"), ("SYSTEMD_COLORS", "0"), ("PAGER", "cat")];
-            command = plain.into_iter().fold(command, |command, (name, value)| command.env(name, value));
-            command = command.env("SYSTEMD_PAGER", "").keep(Keep::both_ends(KEPT_BYTES));
-        } else {
-            command = command.outputs(Outputs::Inherited);
-        }
-        if let Some(limit) = self.timeout {
-            command = command.time_limit(limit);
-        }
-        if let Some(dir) = &self.dir {
-            command = command.dir(dir);
-        }
-        command.leftovers(Leftovers::Leave)
-    }
+/// What is done about a host whose key is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HostKeys {
+    /// It is refused
+    Strict,
+    /// You are asked, once for all such hosts; without a terminal it is refused
+    Ask,
+    /// It is accepted and remembered; a changed key is refused
+    AcceptNew,
+    /// Everything is accepted: whoever is in between can read and answer
+    Off,
+}
 
-    /// The rows, or the text when it is not to be read as rows.
-    fn print_rows(&self, out: &mut Output, told: &Told, ran: &vigie_exec::Outcome) -> Result<(), Failure> {
-        let reading = &told.reading;
-        match reading.format {
-            Format::Raw => out.bytes(ran.stdout.bytes())?,
-            Format::Json | Format::NdJson => {
-                for document in &reading.documents {
-                    out.json(document)?;
-                }
-            }
-            _ => {
-                for row in &reading.rows {
-                    out.json(row)?;
-                }
-            }
-        }
-        out.flush()?;
-        // Its own words, as they would have come.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), ran.stderr.bytes());
-        reading.warnings.iter().for_each(|warning| out.warn(warning));
-        Ok(())
-    }
-
-    fn remarks(&self, out: &Output, ran: &vigie_exec::Outcome) {
-        if let Ending::TimedOut { .. } = ran.ending {
-            let limit = self.timeout.map(crate::output::span).unwrap_or_default();
-            out.remark(&format!("vigie: ended after {limit}, with all that it had started"));
-            out.remark(
-                "hint: a command that stays in the foreground, such as a service, `tail -f` or `top`, never ends by \
-                 itself; a service is started with systemctl, or with its own option for the background",
-            );
-        }
-        if ran.left_running {
-            out.remark("vigie: something that it started still runs in the background");
+impl HostKeys {
+    fn policy(self) -> Policy {
+        match self {
+            HostKeys::Strict => Policy::Strict,
+            HostKeys::Ask => Policy::Ask,
+            HostKeys::AcceptNew => Policy::AcceptNew,
+            HostKeys::Off => Policy::Off,
         }
     }
 }
@@ -186,24 +146,12 @@ impl RunArgs {
 /// A time limit is longer than nothing.
 fn limit(text: &str) -> Result<Duration, String> {
     match crate::instant::span(text)? {
-        Duration::ZERO => Err("no time at all; leave --timeout away for no limit".to_owned()),
+        Duration::ZERO => Err("no time at all; leave it away for no limit".to_owned()),
         limit => Ok(limit),
     }
 }
 
-fn native_args(program: &OsString, args: &[OsString]) -> Option<Vec<String>> {
-    let args: Option<Vec<String>> = args.iter().map(|arg| arg.to_str().map(str::to_owned)).collect();
-    native::asked_for_json(program.to_str()?, &args?)
-}
-
-/// As shells and `timeout(1)` tell it.
-fn exit_code(ending: Ending) -> u8 {
-    const INTERRUPT: u8 = 2;
-    match ending {
-        Ending::Exited(code) => u8::try_from(code).unwrap_or(u8::MAX),
-        Ending::Signalled { signal, .. } => u8::try_from(signal).unwrap_or(127).saturating_add(128),
-        Ending::TimedOut { .. } => 124,
-        Ending::Stopped { .. } => 128 + INTERRUPT,
-        Ending::Unknown => 125,
-    }
+/// As shells tell it.
+fn exit_code_of_signal(number: i32) -> u8 {
+    u8::try_from(number).unwrap_or(127).saturating_add(128)
 }

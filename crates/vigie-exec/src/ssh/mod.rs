@@ -1,0 +1,20 @@
+//! Commands on other machines, over SSH, in this process.
+//!
+//! In reading order:
+//! [`config`] what the user's own `ssh_config` says of a host ·
+//! [`known_hosts`] which keys are known · [`trust`] what is done about others ·
+//! [`class`] how it went, in one word ·
+//! [`gate`] how many handshakes at once · [`keys`] whom we are · [`connect`] a connection, also through others ·
+//! [`session`] one command over it ·
+//! [`fleet`] many machines at once · [`fold`] the same output once.
+
+pub mod class;
+pub mod config;
+pub mod connect;
+pub mod fleet;
+pub mod fold;
+pub mod gate;
+pub mod keys;
+pub mod known_hosts;
+pub mod session;
+pub mod trust;

@@ -1,0 +1,353 @@
+//! One command over a connection: started once, always read, and ended when its time is over.
+
+use super::class::{Class, Failed};
+use super::connect::{Connection, plain_words};
+use crate::capture::{Capture, Captured, Keep};
+use crate::limits::{REMOTE_END_PATIENCE, REMOTE_LINGER};
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, Sig};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// What is to be run, on any number of hosts.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The line for the user's shell there.
+    pub command: Vec<u8>,
+    /// How long it may run, from its start.
+    pub time_limit: Option<Duration>,
+    /// What is kept of each output.
+    pub keep: Keep,
+    /// What it gets to read.
+    pub input: Bytes,
+    /// Whoever wants to see the output as it comes.
+    pub live: Option<mpsc::Sender<Piece>>,
+}
+
+/// A piece of output as it came.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The host, as it was written.
+    pub host: Arc<str>,
+    /// Whether it is standard error.
+    pub is_error: bool,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// How a command went.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// In one word.
+    pub class: Class,
+    /// Its exit code, if it had one.
+    pub exit_code: Option<u32>,
+    /// The signal that ended it, by its name without SIG.
+    pub signal: Option<String>,
+    /// Its standard output.
+    pub stdout: Captured,
+    /// Its standard error.
+    pub stderr: Captured,
+    /// From the request to run it until its end.
+    pub duration: Duration,
+    /// What else is to be said.
+    pub message: Option<String>,
+}
+
+impl Ended {
+    /// The end of something that did not begin.
+    #[must_use]
+    pub fn not_begun(failed: &Failed) -> Self {
+        Ended {
+            class: failed.class,
+            exit_code: None,
+            signal: None,
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            duration: Duration::ZERO,
+            message: Some(match &failed.hint {
+                Some(hint) => format!("{}\nhint: {hint}", failed.message),
+                None => failed.message.clone(),
+            }),
+        }
+    }
+}
+
+/// Runs a command. `stop` turns true when the user wants to end.
+pub async fn run(connection: &Connection, job: &Job, mut stop: watch::Receiver<bool>) -> Ended {
+    let host: Arc<str> = connection.settings.written.as_str().into();
+    let began = Instant::now();
+    let nonce = nonce();
+    let opened = match begin(connection, job, &nonce).await {
+        Ok(channel) => channel,
+        Err(failed) => return Ended::not_begun(&failed),
+    };
+    let mut reader = Reader::new(host, job, opened);
+    let deadline = job.time_limit.map(|limit| began + limit);
+    let over = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = async {
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let cut_short = tokio::select! {
+        () = reader.read_to_end() => None,
+        () = over => Some(Class::TimedOut),
+        () = stopped => Some(Class::Stopped),
+    };
+    let (class, message) = match cut_short {
+        None => reader.class(),
+        Some(class) if end_remote(connection, &mut reader, &nonce).await => (class, None),
+        Some(_) => {
+            let text = "it was told to end, and nothing shows that it has: look there";
+            (Class::MaybeRunning, Some(text.to_owned()))
+        }
+    };
+    // Closing frees the server's side; if that does not go through, closing the connection will.
+    let _ = timeout(Duration::from_secs(1), reader.channel.close()).await;
+    Ended {
+        class,
+        exit_code: reader.exit_code,
+        signal: reader.signal,
+        stdout: reader.stdout.finish(),
+        stderr: reader.stderr.finish(),
+        duration: began.elapsed(),
+        message,
+    }
+}
+
+/// Opens a session and starts the command in it. After an error it has certainly not been started.
+async fn begin(connection: &Connection, job: &Job, nonce: &str) -> Result<Channel<Msg>, Failed> {
+    let host = &connection.settings.written;
+    let opened = timeout(REMOTE_END_PATIENCE * 2, connection.handle.channel_open_session()).await;
+    let channel = match opened {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
+            let text = format!("{host} opens no session: {why:?}");
+            return Err(
+                Failed::new(Class::Prohibited, text).hint("its MaxSessions may be 0, or its log says more")
+            );
+        }
+        Ok(Err(error)) => {
+            return Err(Failed::new(
+                Class::Prohibited,
+                format!("{host} opens no session: {}", plain_words(&error)),
+            ));
+        }
+        Err(_) => {
+            return Err(Failed::new(
+                Class::Prohibited,
+                format!("{host} does not answer the request for a session"),
+            ));
+        }
+    };
+    let failed = |error: russh::Error| {
+        Failed::new(Class::ExecFailed, format!("cannot ask {host} to run it: {}", plain_words(&error)))
+    };
+    // By it the command and all its children are found again. Where the server takes no such variable, they are not.
+    channel.set_env(false, VARIABLE, nonce).await.map_err(failed)?;
+    channel.exec(true, job.command.clone()).await.map_err(failed)?;
+    Ok(channel)
+}
+
+/// A name that servers let pass by default (`AcceptEnv LANG LC_*`).
+const VARIABLE: &str = "LC_VIGIE_RUN";
+
+fn nonce() -> String {
+    let mut bytes = [0_u8; 12];
+    // Without randomness it is only less unique.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads a channel to its end; what it read stays when reading is cut short.
+struct Reader {
+    host: Arc<str>,
+    channel: Channel<Msg>,
+    live: Option<mpsc::Sender<Piece>>,
+    input: Bytes,
+    stdout: Capture,
+    stderr: Capture,
+    started: bool,
+    refused: bool,
+    exit_code: Option<u32>,
+    signal: Option<String>,
+    closed: bool,
+}
+
+impl Reader {
+    fn new(host: Arc<str>, job: &Job, channel: Channel<Msg>) -> Self {
+        Reader {
+            host,
+            channel,
+            live: job.live.clone(),
+            input: job.input.clone(),
+            stdout: Capture::new(job.keep),
+            stderr: Capture::new(job.keep),
+            started: false,
+            refused: false,
+            exit_code: None,
+            signal: None,
+            closed: false,
+        }
+    }
+
+    /// Returns when the server has closed the channel, or the end is known and nothing comes any more.
+    async fn read_to_end(&mut self) {
+        while !self.closed && !self.refused {
+            let ended = self.exit_code.is_some() || self.signal.is_some();
+            let message = if ended {
+                match timeout(REMOTE_LINGER, self.channel.wait()).await {
+                    Ok(message) => message,
+                    Err(_) => return,
+                }
+            } else {
+                self.channel.wait().await
+            };
+            self.take(message).await;
+        }
+    }
+
+    async fn take(&mut self, message: Option<ChannelMsg>) {
+        match message {
+            None | Some(ChannelMsg::Close) => self.closed = true,
+            Some(ChannelMsg::Success) if !self.started => {
+                self.started = true;
+                self.feed();
+            }
+            Some(ChannelMsg::Failure) if !self.started => self.refused = true,
+            Some(ChannelMsg::Data { data }) => {
+                self.stdout.take(&data);
+                self.show(false, data).await;
+            }
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
+                self.stderr.take(&data);
+                self.show(true, data).await;
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => self.exit_code = Some(exit_status),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => self.signal = Some(name_of(&signal_name)),
+            Some(_) => {}
+        }
+    }
+
+    /// Gives it its input, in a task of its own: a command that does not read must not keep us from reading it.
+    fn feed(&mut self) {
+        let input = std::mem::take(&mut self.input);
+        let mut writer = self.channel.make_writer();
+        tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt;
+            // A command that ends early does not want the rest.
+            let _ = writer.write_all(&input).await;
+            let _ = writer.shutdown().await;
+        });
+    }
+
+    async fn show(&self, is_error: bool, bytes: Bytes) {
+        if let Some(live) = &self.live {
+            // With nobody looking any more it is still captured.
+            let _ = live.send(Piece { host: Arc::clone(&self.host), is_error, bytes }).await;
+        }
+    }
+
+    /// How it went, when it was read to its end.
+    fn class(&self) -> (Class, Option<String>) {
+        match (self.exit_code, &self.signal) {
+            (Some(0), _) => (Class::Ok, None),
+            (Some(_), _) => (Class::Exit, None),
+            (None, Some(_)) => (Class::Signal, None),
+            (None, None) if self.refused => {
+                (Class::ExecFailed, Some("the server refuses to run a command".to_owned()))
+            }
+            (None, None) => (
+                Class::Lost,
+                Some(
+                    "the connection ended before the command told its end; what it did is not known"
+                        .to_owned(),
+                ),
+            ),
+        }
+    }
+}
+
+fn name_of(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name.clone(),
+        known => format!("{known:?}"),
+    }
+}
+
+/// Ends what still runs there: by the protocol's own signal, which not every server delivers (OpenSSH does not to
+/// root's sessions), and else by finding its processes. True when its end is certain.
+async fn end_remote(connection: &Connection, reader: &mut Reader, nonce: &str) -> bool {
+    reader.live = None;
+    for signal in [Sig::TERM, Sig::KILL] {
+        if reader.channel.signal(signal).await.is_err() {
+            return false;
+        }
+        // Servers that deliver it do so at once.
+        if timeout(REMOTE_END_PATIENCE / 5, reader.read_to_end()).await.is_ok() && is_over(reader) {
+            break;
+        }
+    }
+    let swept = timeout(REMOTE_END_PATIENCE * 2, sweep(connection, nonce)).await;
+    // The sweep may have been what ended it.
+    let _ = timeout(REMOTE_LINGER, reader.read_to_end()).await;
+    matches!(swept, Ok(Swept::Gone)) || (is_over(reader) && !matches!(swept, Ok(Swept::Left)))
+}
+
+fn is_over(reader: &Reader) -> bool {
+    reader.exit_code.is_some() || reader.signal.is_some()
+}
+
+enum Swept {
+    /// Some were found, and all are gone.
+    Gone,
+    /// None were found, or nothing is known.
+    Unknown,
+    /// Some do not go.
+    Left,
+}
+
+/// Looks for processes with our mark in their environment and ends them, politely and then not.
+async fn sweep(connection: &Connection, nonce: &str) -> Swept {
+    let script = format!(
+        "m='{VARIABLE}={nonce}'; f=4; for s in TERM TERM KILL KILL 0; do n=0; for d in /proc/[0-9]*; do \
+         if tr '\\000' '\\n' <$d/environ 2>/dev/null | grep -qxF \"$m\" && ! grep -q '^State:.Z' $d/status 2>/dev/null; \
+         then kill -s $s ${{d#/proc/}} 2>/dev/null; n=1; f=0; fi; done; [ $n = 0 ] && exit $f; sleep 0.3; done; exit 3"
+    );
+    let Ok(mut channel) = connection.handle.channel_open_session().await else { return Swept::Unknown };
+    if channel.exec(true, format!("exec /bin/sh -c {}", quoted(&script))).await.is_err() {
+        return Swept::Unknown;
+    }
+    let mut code = None;
+    while let Some(message) = channel.wait().await {
+        match message {
+            ChannelMsg::ExitStatus { exit_status } => code = Some(exit_status),
+            ChannelMsg::Close => break,
+            _ => {}
+        }
+    }
+    match code {
+        Some(0) => Swept::Gone,
+        Some(3) => Swept::Left,
+        _ => Swept::Unknown,
+    }
+}
+
+/// A word for a POSIX shell that means exactly this text.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,442 @@
+//! On other machines, over SSH.
+
+use super::told::{self, Told};
+use super::{HostKeys, KEPT_BYTES, RunArgs, exit_code_of_signal, limit, show};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::output::{Output, Table, escaped};
+use crate::signals::EndSignals;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use vigie_exec::Keep;
+use vigie_exec::inventory::Inventory;
+use vigie_exec::ssh::class::Class;
+use vigie_exec::ssh::config::Overrides;
+use vigie_exec::ssh::connect::Connector;
+use vigie_exec::ssh::fleet::{FAN_OUT, HostEnd, run_on};
+use vigie_exec::ssh::fold::fold;
+use vigie_exec::ssh::keys::Keys;
+use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
+use vigie_exec::ssh::trust::{Stranger, remember};
+
+/// Pieces of output that wait to be printed; beyond, hosts wait.
+const PIECES: usize = 256;
+
+/// What is kept of each output on each of many machines.
+const KEPT_BYTES_OF_MANY: usize = 256 * 1024;
+
+/// How machines are reached, and how they are shown.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "On other machines")]
+pub(super) struct ThereArgs {
+    /// Groups of hosts: TOML with [groups], or ClusterShell's groups.conf
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+
+    /// Leave these hosts out
+    #[arg(long, value_name = "HOSTS")]
+    exclude: Option<String>,
+
+    /// So many hosts at once [default: up to 256, of which only as many as servers bear shake hands at once]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    fan_out: Option<u32>,
+
+    /// Print the same output once, with all the hosts that gave it
+    #[arg(long, conflicts_with = "diff")]
+    fold: bool,
+
+    /// Print what most hosts say, and how the others differ from it
+    #[arg(long)]
+    diff: bool,
+
+    /// The user to be there [default: as ssh_config says]
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The port [default: as ssh_config says]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    /// A private key to try first
+    #[arg(short, long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+
+    /// Ask for a password, for hosts and for locked keys
+    #[arg(long)]
+    ask_password: bool,
+
+    /// What is done about hosts that are not known [default: as StrictHostKeyChecking says]
+    #[arg(long, value_name = "POLICY", value_enum)]
+    host_keys: Option<HostKeys>,
+
+    /// A file with known hosts, instead of your own
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+
+    /// Another file than ~/.ssh/config
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+
+    /// How long a connection may take to come about [default: as ssh_config says, else 10s]
+    #[arg(long, value_name = "SPAN", value_parser = limit)]
+    connect_timeout: Option<Duration>,
+}
+
+impl ThereArgs {
+    /// Whether any of them is given.
+    pub(super) fn is_given(&self) -> bool {
+        let Self { inventory, exclude, fan_out, fold, diff, user, port, identity, .. } = self;
+        let Self { ask_password, host_keys, known_hosts, ssh_config, connect_timeout, .. } = self;
+        let files = [inventory, identity, known_hosts, ssh_config];
+        files.iter().any(|file| file.is_some())
+            || (exclude.is_some() || user.is_some() || fan_out.is_some() || port.is_some())
+            || (*fold || *diff || *ask_password || host_keys.is_some() || connect_timeout.is_some())
+    }
+
+    async fn hosts(&self, text: &str) -> Result<Vec<String>, Failure> {
+        let inventory = Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))?;
+        let hosts = |text: String| {
+            let inventory = &inventory;
+            async move { inventory.hosts(&text).await.map_err(|e| Failure::of(&e).into_usage()) }
+        };
+        let mut found = hosts(text.to_owned()).await?;
+        if let Some(exclude) = &self.exclude {
+            let excluded: std::collections::HashSet<String> =
+                hosts(exclude.clone()).await?.into_iter().collect();
+            found.retain(|host| !excluded.contains(host));
+        }
+        if found.is_empty() { Err(Failure::usage("no host is left")) } else { Ok(found) }
+    }
+
+    fn connector(&self) -> Result<Arc<Connector>, Failure> {
+        let password = match self.ask_password {
+            true => Some(rpassword::prompt_password("password: ").map_err(|e| {
+                Failure::usage("cannot ask for a password")
+                    .because(&e)
+                    .hint("it is asked for at a terminal only")
+            })?),
+            false => None,
+        };
+        let overrides = Overrides {
+            file: self.ssh_config.clone(),
+            user: self.user.clone(),
+            port: self.port,
+            identity: self.identity.clone(),
+            policy: self.host_keys.map(HostKeys::policy),
+            known_hosts: self.known_hosts.clone(),
+            connect_timeout: self.connect_timeout,
+        };
+        Ok(Connector::new(overrides, Keys::new(password)))
+    }
+}
+
+/// How output is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// As it comes: of one host untouched, of several line by line.
+    Live,
+    /// When a host has ended, as JSON or rows.
+    Read,
+    /// When all have ended, the same once.
+    Folded,
+    /// When all have ended, against the majority.
+    Compared,
+}
+
+impl RunArgs {
+    pub(super) async fn run_there(self, mut context: Context, hosts: &str) -> Result<Outcome, Failure> {
+        let hosts = self.there.hosts(hosts).await?;
+        let connector = self.there.connector()?;
+        let line = self.line()?;
+        let shown = match () {
+            () if self.reads(&context) => Shown::Read,
+            () if self.there.fold => Shown::Folded,
+            () if self.there.diff => Shown::Compared,
+            () => Shown::Live,
+        };
+        let (live, pieces) = mpsc::channel(PIECES);
+        let kept = if hosts.len() == 1 { KEPT_BYTES } else { KEPT_BYTES_OF_MANY };
+        let job = Job {
+            command: line.clone().into_bytes(),
+            time_limit: self.timeout,
+            keep: Keep::both_ends(if shown == Shown::Live { 0 } else { kept }),
+            input: bytes::Bytes::new(),
+            live: (shown == Shown::Live).then_some(live),
+        };
+        let fan_out = self.there.fan_out.map_or(FAN_OUT, |n| n as usize);
+        let mut round = Round {
+            args: &self,
+            line: &line,
+            hosts: &hosts,
+            shown,
+            out: &mut context.out,
+            lines: show::Lines::default(),
+            ends: BTreeMap::new(),
+            strangers: Vec::new(),
+        };
+        let mut end = EndSignals::listen()?;
+        let (stop, stopping) = watch::channel(false);
+        let all: Vec<(usize, String)> = hosts.iter().cloned().enumerate().collect();
+        let mut feed = Feed { pieces, end: &mut end, stop: &stop };
+        round.follow(run_on(&connector, all, &job, fan_out, &stopping), &mut feed).await?;
+        let strangers = std::mem::take(&mut round.strangers);
+        if !strangers.is_empty() && !*stopping.borrow() {
+            let again = accept(&strangers, &hosts)?;
+            connector.trust().refresh();
+            let again: Vec<(usize, String)> =
+                again.into_iter().map(|index| (index, hosts[index].clone())).collect();
+            if !again.is_empty() {
+                round.ends.retain(|index, _| again.iter().all(|(other, _)| other != index));
+                round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
+            }
+        }
+        round.finish()
+    }
+
+    /// What the user's shell over there gets to read: words stay the words that they are.
+    fn line(&self) -> Result<String, Failure> {
+        let text = |word: &std::ffi::OsString| {
+            word.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Failure::usage("a command for other machines must be UTF-8 text"))
+        };
+        let line = match &self.shell {
+            Some(line) => text(line)?,
+            None => {
+                let words: Result<Vec<String>, Failure> = self.command.iter().map(text).collect();
+                words?.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+            }
+        };
+        Ok(if self.as_is { line } else { format!("LC_ALL=C.UTF-8; export LC_ALL; {line}") })
+    }
+}
+
+/// What comes besides ends.
+struct Feed<'a> {
+    pieces: mpsc::Receiver<Piece>,
+    end: &'a mut EndSignals,
+    stop: &'a watch::Sender<bool>,
+}
+
+/// Hosts that are under way, and those that have ended.
+struct Round<'a> {
+    args: &'a RunArgs,
+    line: &'a str,
+    hosts: &'a [String],
+    shown: Shown,
+    out: &'a mut Output,
+    lines: show::Lines,
+    ends: BTreeMap<usize, Ended>,
+    strangers: Vec<(usize, Stranger)>,
+}
+
+impl Round<'_> {
+    fn is_alone(&self) -> bool {
+        self.hosts.len() == 1
+    }
+
+    /// Shows what comes until all have ended.
+    async fn follow(
+        &mut self,
+        mut ends: mpsc::Receiver<HostEnd>,
+        feed: &mut Feed<'_>,
+    ) -> Result<(), Failure> {
+        loop {
+            tokio::select! {
+                // The last words of a host come before its end.
+                biased;
+                Some(piece) = feed.pieces.recv() => self.piece(&piece)?,
+                () = feed.end.next() => {
+                    if feed.stop.send_replace(true) {
+                        // A second wish: nothing more is waited for.
+                        return Ok(());
+                    }
+                }
+                end = ends.recv() => match end {
+                    Some(end) => self.end(end)?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn piece(&mut self, piece: &Piece) -> Result<(), Failure> {
+        if !self.is_alone() {
+            self.lines.take(self.out, piece)?;
+        } else if piece.is_error {
+            // With standard error gone its words are lost, and nothing else.
+            let _ = std::io::stderr().write_all(&piece.bytes);
+        } else {
+            self.out.bytes(&piece.bytes)?;
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn end(&mut self, end: HostEnd) -> Result<(), Failure> {
+        let HostEnd { index, ended, stranger } = end;
+        let host = self.hosts[index].as_str();
+        let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+        self.lines.finish(self.out, name)?;
+        let may_ask = self.args.there.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask();
+        if let Some(stranger) = stranger.filter(|_| may_ask) {
+            self.strangers.push((index, *stranger));
+            self.ends.insert(index, ended);
+            return Ok(());
+        }
+        if self.shown == Shown::Read {
+            let reading = told::read(&ended.stdout, self.args.ask());
+            if self.out.is_json() {
+                self.out.json(&Told::there(host, self.line, &ended, &reading))?;
+            } else {
+                let several = (!self.is_alone()).then_some(host);
+                if !show::rows(self.out, &reading, several)? {
+                    self.out.bytes(ended.stdout.bytes())?;
+                }
+                // Likewise.
+                let _ = std::io::stderr().write_all(ended.stderr.bytes());
+                for warning in &reading.warnings {
+                    self.out.warn(&format!("{host}: {warning}"));
+                }
+            }
+            self.out.flush()?;
+        }
+        if !ended.class.has_ended() && !self.out.is_json() {
+            show::not_ended(self.out, host, &ended);
+        }
+        self.ends.insert(index, ended);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Outcome, Failure> {
+        let Round { hosts, shown, out, ends, .. } = self;
+        let indices: Vec<usize> = ends.keys().copied().collect();
+        let ended: Vec<Ended> = ends.into_values().collect();
+        if matches!(shown, Shown::Folded | Shown::Compared) {
+            let groups = fold(&ended);
+            let mut majority: Option<&Ended> = None;
+            for group in &groups {
+                let names: Vec<&str> = group.hosts.iter().map(|at| hosts[indices[*at]].as_str()).collect();
+                let one = &ended[group.hosts[0]];
+                if !one.class.has_ended() {
+                    continue;
+                }
+                let code = one.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
+                out.line(&format!(
+                    "---- {} ({}){}",
+                    show::folded(&names),
+                    names.len(),
+                    code.unwrap_or_default()
+                ))?;
+                let text = format!("{}{}", one.stdout.to_text(), one.stderr.to_text());
+                match majority.filter(|_| shown == Shown::Compared) {
+                    Some(most) => {
+                        let most = format!("{}{}", most.stdout.to_text(), most.stderr.to_text());
+                        let diff = similar::TextDiff::from_lines(&most, &text);
+                        out.bytes(diff.unified_diff().context_radius(1).to_string().as_bytes())?;
+                    }
+                    None => {
+                        out.bytes(text.as_bytes())?;
+                        if !text.is_empty() && !text.ends_with('\n') {
+                            out.bytes(b"\n")?;
+                        }
+                    }
+                }
+                majority = majority.or(Some(one));
+            }
+        }
+        out.flush()?;
+        let missing = hosts.len() - ended.len();
+        let classes: Vec<(usize, Class, Option<u32>)> =
+            indices.iter().zip(&ended).map(|(index, ended)| (*index, ended.class, ended.exit_code)).collect();
+        if let [host] = hosts {
+            return Ok(Outcome::Command(alone(host, out, ended.first())));
+        }
+        out.remark(&show::summary(hosts, &classes));
+        let all_ended = missing == 0 && ended.iter().all(|ended| ended.class.has_ended());
+        let well = ended.iter().all(|ended| ended.class == Class::Ok);
+        Ok(match (all_ended, well) {
+            (true, true) => Outcome::Done,
+            (true, false) => Outcome::Negative,
+            (false, _) => Outcome::Partial,
+        })
+    }
+}
+
+/// The exit code for one host: the command's own, or why there is none.
+fn alone(host: &str, out: &Output, ended: Option<&Ended>) -> u8 {
+    const INTERRUPT: i32 = 2;
+    let Some(ended) = ended else { return exit_code_of_signal(INTERRUPT) };
+    match ended.class {
+        Class::Ok | Class::Exit => ended.exit_code.map_or(125, |code| u8::try_from(code).unwrap_or(u8::MAX)),
+        Class::Signal => {
+            out.remark(&format!("{host}: ended by SIG{}", ended.signal.as_deref().unwrap_or("?")));
+            exit_code_of_signal(ended.signal.as_deref().map_or(127, number_of))
+        }
+        Class::TimedOut | Class::MaybeRunning => 124,
+        Class::Stopped => exit_code_of_signal(INTERRUPT),
+        _ => 125,
+    }
+}
+
+/// The number of a signal on Linux, by its name in the protocol (RFC 4254, section 6.10).
+fn number_of(name: &str) -> i32 {
+    use rustix::process::Signal;
+    let signal = match name {
+        "ABRT" => Signal::ABORT,
+        "ALRM" => Signal::ALARM,
+        "FPE" => Signal::FPE,
+        "HUP" => Signal::HUP,
+        "ILL" => Signal::ILL,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "PIPE" => Signal::PIPE,
+        "QUIT" => Signal::QUIT,
+        "SEGV" => Signal::SEGV,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => return 127,
+    };
+    signal.as_raw()
+}
+
+/// Whether somebody is there to be asked.
+fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
+fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize>, Failure> {
+    let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT", "REMARK"], &[]);
+    for (index, stranger) in strangers {
+        let remark = if stranger.other_types { "keys of other types are known" } else { "" };
+        table.row([
+            escaped(hosts[*index].as_bytes()),
+            stranger.key.algorithm().to_string(),
+            stranger.fingerprint(),
+            remark.to_owned(),
+        ]);
+    }
+    let mut terminal = std::io::stderr();
+    let asked = || -> std::io::Result<bool> {
+        for line in table.lines() {
+            writeln!(terminal, "{line}")?;
+        }
+        write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    };
+    let mut asked = asked;
+    if !asked()? {
+        return Ok(Vec::new());
+    }
+    let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
+    remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
+    Ok(strangers.iter().map(|(index, _)| *index).collect())
+}
