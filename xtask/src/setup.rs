@@ -55,6 +55,7 @@ const NEEDS: &[Need] = &[
     program("nc", "netcat-openbsd"),
     program("ss", "iproute2"),
     program("netstat", "net-tools"),
+    Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("keepalived", Sign::Program("keepalived")),
