@@ -61,6 +61,7 @@ const NEEDS: &[Need] = &[
     program("xmllint", "libxml2-utils"),
     program("nodeset", "clustershell"),
     program("nft", "nftables"),
+    Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("keepalived", Sign::Program("keepalived")),

@@ -17,12 +17,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum Verdict {
     /// The key is known for this host, or an authority that is answers for it.
     Known,
-    /// Nothing is known of this host, or only keys of other types.
-    New {
-        /// Keys of other types are known for it.
-        other_types: bool,
-    },
-    /// Another key of this type is known for it.
+    /// Nothing is known of this host.
+    New,
+    /// Other keys are known for it, and not this one. A key of another type is another key too: the types of known
+    /// ones were asked for first.
     Changed(Place),
     /// The key is revoked.
     Revoked(Place),
@@ -98,7 +96,7 @@ impl KnownHosts {
     pub fn judge(&self, host: &HostName, key: &PublicKey) -> Verdict {
         match self.judge_as(&host.spelled(), key) {
             // With a port of its own, the host may be known by its name alone; but then only by this very key.
-            Verdict::New { .. } if host.port != 22 && self.judge_as(&host.bare, key) == Verdict::Known => {
+            Verdict::New if host.port != 22 && self.judge_as(&host.bare, key) == Verdict::Known => {
                 Verdict::Known
             }
             verdict => verdict,
@@ -109,16 +107,12 @@ impl KnownHosts {
         if let Some(place) = self.revoked(name, key) {
             return Verdict::Revoked(place);
         }
-        let mut verdict = Verdict::New { other_types: false };
+        let mut verdict = Verdict::New;
         for line in self.of(name, Marker::None) {
             if line.key.key_data() == key.key_data() {
                 return Verdict::Known;
             }
-            if line.key.algorithm() != key.algorithm() {
-                if let Verdict::New { other_types } = &mut verdict {
-                    *other_types = true;
-                }
-            } else if matches!(verdict, Verdict::New { .. }) {
+            if verdict == Verdict::New {
                 verdict = Verdict::Changed(line.place.clone());
             }
         }
@@ -152,7 +146,8 @@ impl KnownHosts {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|now| now.as_secs()).unwrap_or_default();
         if !certificate.cert_type().is_host() {
             Err("the server's certificate is one of a user".to_owned())
-        } else if names.is_empty() || !named {
+        // Without names it is for any host.
+        } else if !names.is_empty() && !named {
             Err(format!("the server's certificate is for {}, not for {}", names.join(", "), host.bare))
         } else if now < certificate.valid_after() || now >= certificate.valid_before() {
             Err("the server's certificate is not valid at this time".to_owned())
@@ -354,27 +349,24 @@ mod tests {
             ("10.0.0.*", "10.0.0.7", 22, true),
         ] {
             let verdict = judge(&format!("# hosts\n\n{hosts} {KEY} comment\n"), host, port);
-            let wanted = if known { Verdict::Known } else { Verdict::New { other_types: false } };
+            let wanted = if known { Verdict::Known } else { Verdict::New };
             assert_eq!(verdict, wanted, "{hosts} for {host} at {port}");
         }
     }
 
     #[test]
-    fn a_later_line_that_knows_the_key_wins_and_another_type_is_no_change() {
+    fn a_later_line_that_knows_the_key_wins_and_another_type_is_a_change() {
         assert_eq!(judge(&format!("h {OTHER}\nh {KEY}\n"), "h", 22), Verdict::Known);
-        assert_eq!(judge(&format!("h {ECDSA}\nh {OTHER}\n"), "h", 22), Verdict::Changed(at(2)));
-        assert_eq!(judge(&format!("h {ECDSA}\n"), "h", 22), Verdict::New { other_types: true });
-        assert_eq!(judge(&format!("h {OTHER}\n"), "h", 2222), Verdict::New { other_types: false });
+        assert_eq!(judge(&format!("h {ECDSA}\nh {OTHER}\n"), "h", 22), Verdict::Changed(at(1)));
+        assert_eq!(judge(&format!("h {ECDSA}\n"), "h", 22), Verdict::Changed(at(1)));
+        assert_eq!(judge(&format!("h {OTHER}\n"), "h", 2222), Verdict::New);
     }
 
     #[test]
     fn a_revoked_key_is_revoked_wherever_that_stands() {
         assert_eq!(judge(&format!("h {KEY}\n@revoked * {KEY}\n"), "h", 22), Verdict::Revoked(at(2)));
-        assert_eq!(
-            judge(&format!("@cert-authority h {KEY}\n"), "h", 22),
-            Verdict::New { other_types: false }
-        );
-        assert_eq!(judge(&format!("@unheard-of h {KEY}\n"), "h", 22), Verdict::New { other_types: false });
+        assert_eq!(judge(&format!("@cert-authority h {KEY}\n"), "h", 22), Verdict::New);
+        assert_eq!(judge(&format!("@unheard-of h {KEY}\n"), "h", 22), Verdict::New);
     }
 
     #[test]

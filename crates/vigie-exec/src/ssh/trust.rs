@@ -25,8 +25,6 @@ pub struct Stranger {
     pub file: PathBuf,
     /// Whether its name would be hidden there.
     pub hashed: bool,
-    /// Whether keys of other types are known for it.
-    pub other_types: bool,
 }
 
 impl Stranger {
@@ -87,7 +85,7 @@ impl Trust {
                 Class::HostKeyRevoked,
                 format!("the key of {host} is revoked, {} line {}", place.file.display(), place.line),
             )),
-            (Verdict::Changed(_) | Verdict::New { .. }, Policy::Off) => Ok(()),
+            (Verdict::Changed(_) | Verdict::New, Policy::Off) => Ok(()),
             (Verdict::Changed(place), _) => {
                 let (file, line) = (place.file.display(), place.line);
                 let shown = key.fingerprint(HashAlg::Sha256);
@@ -102,14 +100,13 @@ impl Trust {
                     "either it was set up anew, or somebody is in between; ask who runs it, then forget the old key: {forget}"
                 )))
             }
-            (Verdict::New { other_types }, policy) => {
+            (Verdict::New, policy) => {
                 let stranger = Stranger {
                     host: host.clone(),
                     name,
                     key,
                     file: settings.user_known_hosts.first().cloned().unwrap_or_default(),
                     hashed: settings.hash_known_hosts,
-                    other_types,
                 };
                 match policy {
                     Policy::AcceptNew => remember(std::slice::from_ref(&stranger)).map_err(|error| {

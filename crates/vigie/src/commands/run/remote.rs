@@ -412,14 +412,12 @@ fn can_ask() -> bool {
 
 /// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
 fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize>, Failure> {
-    let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT", "REMARK"], &[]);
+    let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT"], &[]);
     for (index, stranger) in strangers {
-        let remark = if stranger.other_types { "keys of other types are known" } else { "" };
         table.row([
             escaped(hosts[*index].as_bytes()),
             stranger.key.algorithm().to_string(),
             stranger.fingerprint(),
-            remark.to_owned(),
         ]);
     }
     let mut terminal = std::io::stderr();

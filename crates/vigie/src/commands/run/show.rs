@@ -86,7 +86,11 @@ fn print_line(out: &mut Output, host: &str, is_error: bool, line: &[u8]) -> io::
 
 /// A host whose command did not end by itself, in one line.
 pub(super) fn not_ended(out: &Output, host: &str, ended: &Ended) {
-    let why = ended.message.as_deref().unwrap_or("no more is known");
+    let why = ended.message.as_deref().unwrap_or(match ended.class {
+        Class::TimedOut => "its time was over; it was ended there, with all that it had started",
+        Class::Stopped => "it was ended there, with all that it had started",
+        _ => "no more is known",
+    });
     let why: Vec<String> = why.lines().map(|line| escaped(line.as_bytes())).collect();
     out.remark(&format!("{host}: {}: {}", out.paint(Paint::Bad, ended.class.as_str()), why.join("\n")));
 }
