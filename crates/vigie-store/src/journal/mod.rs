@@ -113,7 +113,8 @@ impl Journal {
 
     /// Where the first frame begins, or will begin.
     pub(crate) fn start(&self) -> FramePlace {
-        FramePlace { segment: Seq(1), offset: SEGMENT_HEAD as u64 }
+        let segment = self.lock().first().map_or(Seq(1), |segment| segment.first);
+        FramePlace { segment, offset: SEGMENT_HEAD as u64 }
     }
 
     /// Where the segment after the one begins in which the frame at this place lies.

@@ -247,3 +247,86 @@ impl Kv for Rows {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Options, Store};
+    use crate::types::{Batch, NewRecord};
+    use vigie_model::files::Created;
+    use vigie_model::machines::Enrolled;
+    use vigie_model::{
+        BytePath, EdgeName, FileEvent, FileTime, Incarnation, MachineId, Metadata, NodeId, NodeType, Origin,
+        RecordNo, UnixNanos,
+    };
+
+    fn facts() -> Vec<NewRecord> {
+        let machine = MachineId([7; 16]);
+        let directory = |n: u8, parent, name| {
+            let meta = Metadata {
+                node_type: NodeType::Directory,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                mtime: FileTime { secs: 1, nanos: 2 },
+                ctime: FileTime { secs: 3, nanos: 4 },
+                size: 0,
+                xattrs: Vec::new(),
+            };
+            let created = Created { parent, name, node: NodeId([n; 16]), meta, pending: false };
+            FileEvent::Created(created).encode(UnixNanos(1))
+        };
+        let root = BytePath::new(&b"/srv"[..]).unwrap();
+        let child = vigie_model::Name::new(&b"d"[..]).unwrap();
+        let facts = [
+            Enrolled { machine, name: "web".into() }.encode(UnixNanos(1)),
+            directory(1, NodeId::ROOTS, EdgeName::Root(root)),
+            directory(2, NodeId([1; 16]), EdgeName::Entry(child)),
+        ];
+        let origin = |at: usize| Origin { machine, incarnation: Incarnation(1), n: RecordNo(at as u64 + 1) };
+        facts.into_iter().enumerate().map(|(at, fact)| NewRecord { origin: origin(at), fact }).collect()
+    }
+
+    /// Every row but the ones of the tables' ages, one after the other, lost or with another value: nothing but reading
+    /// all of it can tell.
+    #[test]
+    fn every_wrong_row_is_found_and_mended() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (store, committer) = Store::open(&tmp.path().join("s"), Options::default()).unwrap();
+        let thread = committer.spawn_thread().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            store.commit(Batch { blocks: Vec::new(), records: facts() }).await.unwrap();
+            store.tail().wait_for(|tail| tail.0 == 3).await.unwrap();
+        });
+        let shared = store.shared.clone();
+        let mut rows = Vec::new();
+        for table in Table::ALL {
+            let mut visit = |key: &[u8], value: &[u8]| {
+                rows.push((table, key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            };
+            shared.index.kv().unwrap().range(table, &[], &END, Order::Ascending, &mut visit).unwrap();
+        }
+        assert!(rows.len() > 12, "{rows:?}");
+        assert_eq!(store.verify(&mut |_| true).unwrap().index, None);
+        let spurious = (Table::Edges, [&[0; 20][..], b"x\0\xff\xff\xff\xff\xff\xfe"].concat(), Some(vec![0; 16]));
+        let mut changes = vec![spurious];
+        for (table, key, value) in rows {
+            let mut other = value;
+            other.push(9);
+            changes.extend([(table, key.clone(), None), (table, key, Some(other))]);
+        }
+        for change in changes {
+            let what = format!("{change:?}");
+            shared.index.kv().unwrap().write(vec![change]).unwrap();
+            assert!(store.verify(&mut |_| true).unwrap().index.is_some(), "{what}");
+            while shared.alarm.why().is_some() || shared.index.kv().is_err() {
+                std::thread::yield_now();
+            }
+            assert_eq!(store.verify(&mut |_| true).unwrap().index, None, "{what}");
+        }
+        store.close();
+        thread.join().unwrap();
+    }
+}
