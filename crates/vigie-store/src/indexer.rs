@@ -164,7 +164,11 @@ pub(crate) fn build_index(
     mut applied: impl FnMut(&Frame),
 ) -> Result<(Index, Applier), OpenError> {
     medium.wipe()?;
-    medium.mark_open().map_err(|source| OpenError::Io { act: "mark", path: medium.dir().to_owned(), source })?;
+    medium.mark_open().map_err(|source| OpenError::Io {
+        act: "mark",
+        path: medium.dir().to_owned(),
+        source,
+    })?;
     let index = Index::new(medium.open()?);
     let mut applier =
         Applier::open(index.clone()).map_err(|source| OpenError::Index { act: "read", source })?;

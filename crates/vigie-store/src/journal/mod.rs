@@ -223,15 +223,14 @@ impl Journal {
         }
         let Opening { segments, torn, next, .. } = opening;
         let open = segments.last().map(|s| (s.first, s.len, s.salt, s.file.clone()));
-        let journal =
-            Arc::new(Journal {
-                disk: disk.clone(),
-                dir: dir.to_owned(),
-                segments: Mutex::new(segments),
-                jumps: Vec::new(),
-                damage: Vec::new(),
-                end: next,
-            });
+        let journal = Arc::new(Journal {
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+            segments: Mutex::new(segments),
+            jumps: Vec::new(),
+            damage: Vec::new(),
+            end: next,
+        });
         let open =
             open.and_then(|(first, len, salt, file)| Some(OpenSegment { file: file?, first, len, salt }));
         let dir = dir.to_owned();
@@ -391,7 +390,16 @@ pub(crate) struct JournalWriter {
 impl JournalWriter {
     /// One that has nothing to write to: of a journal that is only read.
     pub(crate) fn of_nothing(disk: Arc<dyn Disk>, dir: &Path, journal: Arc<Journal>, next: Seq) -> Self {
-        JournalWriter { disk, dir: dir.to_owned(), journal, open: None, torn: 0, empty: Vec::new(), next, seal_bytes: 0 }
+        JournalWriter {
+            disk,
+            dir: dir.to_owned(),
+            journal,
+            open: None,
+            torn: 0,
+            empty: Vec::new(),
+            next,
+            seal_bytes: 0,
+        }
     }
 
     /// Cuts off, or removes, what was being written when the last process died. To be called once it is known that nothing

@@ -46,10 +46,7 @@ impl<'a> Compare<'a> {
     }
 
     /// Compares what was written over, and reads every row. `Ok(Some(why))` when something is wrong.
-    pub(super) fn finish(
-        mut self,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<String>, StoreError> {
+    pub(super) fn finish(mut self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<String>, StoreError> {
         match self.newest() {
             Err(why) => return Ok(Some(why)),
             Ok(false) => tracing::info!("the index grew too fast for all of it to be compared"),
@@ -60,15 +57,20 @@ impl<'a> Compare<'a> {
             let state = self.rows.lock();
             (state.edges, state.nodes)
         };
-        for (table, expected) in
-            [(Table::Edges, Some(edges)), (Table::Nodes, Some(nodes)), (Table::Blocks, None), (Table::Misc, None)]
-        {
+        for (table, expected) in [
+            (Table::Edges, Some(edges)),
+            (Table::Nodes, Some(nodes)),
+            (Table::Blocks, None),
+            (Table::Misc, None),
+        ] {
             match self.count(table, up_to, go_on) {
                 Err(why) => return Ok(Some(explain(&why))),
                 Ok(None) => return Err(StoreError::Stopped),
                 Ok(Some(found)) if expected.is_some_and(|expected| expected != found) => {
                     let (table, expected) = (table.name(), expected.unwrap_or_default());
-                    return Ok(Some(format!("table `{table}` has {found} rows, and the journal makes {expected}")));
+                    return Ok(Some(format!(
+                        "table `{table}` has {found} rows, and the journal makes {expected}"
+                    )));
                 }
                 Ok(Some(_)) => {}
             }
@@ -157,10 +159,7 @@ impl Rows {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn first_different(
-        &self,
-        rows: &BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    ) -> Result<Option<String>, KvError> {
+    fn first_different(&self, rows: &BTreeMap<(Table, Vec<u8>), Vec<u8>>) -> Result<Option<String>, KvError> {
         let kv = self.index.kv()?;
         for ((table, key), value) in rows {
             if kv.get(*table, key)?.as_ref() != Some(value) {
@@ -171,7 +170,13 @@ impl Rows {
     }
 
     /// Compares a row that is written once, or is a place of a block.
-    fn compare(&self, kv: &dyn Kv, table: Table, key: &[u8], value: &[u8]) -> Result<Option<String>, KvError> {
+    fn compare(
+        &self,
+        kv: &dyn Kv,
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Option<String>, KvError> {
         let found = kv.get(table, key)?;
         Ok(match found {
             None => Some(wrong(table, "is missing")),
@@ -310,7 +315,8 @@ mod tests {
         }
         assert!(rows.len() > 12, "{rows:?}");
         assert_eq!(store.verify(&mut |_| true).unwrap().index, None);
-        let spurious = (Table::Edges, [&[0; 20][..], b"x\0\xff\xff\xff\xff\xff\xfe"].concat(), Some(vec![0; 16]));
+        let spurious =
+            (Table::Edges, [&[0; 20][..], b"x\0\xff\xff\xff\xff\xff\xfe"].concat(), Some(vec![0; 16]));
         let mut changes = vec![spurious];
         for (table, key, value) in rows {
             let mut other = value;

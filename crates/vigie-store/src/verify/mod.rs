@@ -58,7 +58,9 @@ pub(crate) fn verify(
     })?;
     (report.blocks, report.bytes) = (now.blocks, now.bytes);
     check_packs(shared, &report.damaged, &mut report.places)?;
-    if let Some(compare) = compare.filter(|_| report.places.iter().all(|place| place.file.starts_with("packs"))) {
+    if let Some(compare) =
+        compare.filter(|_| report.places.iter().all(|place| place.file.starts_with("packs")))
+    {
         report.index = compare.finish(&mut || progress(now))?;
     }
     if !report.damaged.is_empty() {

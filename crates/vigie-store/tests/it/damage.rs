@@ -6,7 +6,9 @@ use crate::support::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vigie_model::*;
-use vigie_store::{Batch, CommitError, Health, InstantError, OpenError, Options, ReadError, Store, StoreError};
+use vigie_store::{
+    Batch, CommitError, Health, InstantError, OpenError, Options, ReadError, Store, StoreError,
+};
 
 const R: NodeId = NodeId([1; 16]);
 
@@ -155,7 +157,10 @@ fn a_damaged_journal_is_refused_and_read_before_and_behind_the_damage() {
         if !with_index {
             std::fs::remove_dir_all(dir.join("index")).unwrap();
             let refused = Store::open(&dir, Options::default()).map(|_| ());
-            assert!(matches!(&refused, Err(OpenError::Damaged { file, .. }) if *file == files[1]), "{refused:?}");
+            assert!(
+                matches!(&refused, Err(OpenError::Damaged { file, .. }) if *file == files[1]),
+                "{refused:?}"
+            );
             assert!(!dir.join("index").exists(), "no index is made of half a journal");
         }
         let before = (bytes_below(&dir.join("journal")), bytes_below(&dir.join("packs")));
@@ -245,7 +250,11 @@ fn what_the_last_segment_lost_is_told_by_the_index_and_never_cut_off() {
     assert_eq!(std::fs::read(last).unwrap(), damaged, "damage is no torn tail");
     let store = Store::open(&dir, read_only()).unwrap().0;
     assert_eq!(names(&store, Seq(41)), 40, "the index knows what the journal lost");
-    assert!(matches!(&store.damage()[..], [place] if place.why.contains("record #41 is lost")), "{:?}", store.damage());
+    assert!(
+        matches!(&store.damage()[..], [place] if place.why.contains("record #41 is lost")),
+        "{:?}",
+        store.damage()
+    );
     assert!(matches!(store.resolve(MACHINE, Instant::Seq(Seq(42))), Err(InstantError::Future { .. })));
     assert_eq!(std::fs::read(last).unwrap(), damaged);
 }
@@ -258,7 +267,10 @@ fn a_store_without_its_marker_can_be_read() {
     std::fs::write(dir.join("format"), "garbage").unwrap();
     assert_eq!(names(&Store::open(&dir, read_only()).unwrap().0, Seq(41)), 40);
     std::fs::write(dir.join("format"), "vigie-store 2\n").unwrap();
-    assert!(matches!(Store::open(&dir, read_only()), Err(OpenError::NewerFormat { .. })), "nor can this version");
+    assert!(
+        matches!(Store::open(&dir, read_only()), Err(OpenError::NewerFormat { .. })),
+        "nor can this version"
+    );
     assert!(matches!(Store::open(&tmp.path().join("none"), read_only()), Err(OpenError::Io { .. })));
     assert!(!tmp.path().join("none").exists());
 }

@@ -211,7 +211,11 @@ fn bytes_that_the_journal_does_not_name_are_cut_off_the_last_pack() {
     let [damaged] = &report.damaged[..] else { panic!("{report:?}") };
     assert_eq!(damaged.files[..], [(MACHINE, b"/srv/f19".to_vec())]);
     assert!(matches!(&report.places[..], [place] if place.why.contains("it ends at")), "{report:?}");
-    assert_eq!(read(&running.store, &whole(&[18; 300])).unwrap(), [18; 300], "what lies before the cut is whole");
+    assert_eq!(
+        read(&running.store, &whole(&[18; 300])).unwrap(),
+        [18; 300],
+        "what lies before the cut is whole"
+    );
     running.commit(Batch { blocks: vec![block(b"later")], records: vec![] }).unwrap();
     running.stop();
     assert_eq!(std::fs::read(&pack).unwrap(), &bytes[..bytes.len() - 1], "a damaged pack is left as it is");

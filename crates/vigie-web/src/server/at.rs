@@ -250,8 +250,9 @@ fn index_fault(why: &KvError) -> ApiError {
         KvError::Away => "the index of the store is being built anew",
         _ => "the index of the store is damaged, and is built anew from the journal",
     };
-    ApiError::new(ErrorKind::Unavailable, text)
-        .hint("nothing that is stored is lost by that; ask again in a moment: `vigie status` says how it stands")
+    ApiError::new(ErrorKind::Unavailable, text).hint(
+        "nothing that is stored is lost by that; ask again in a moment: `vigie status` says how it stands",
+    )
 }
 
 /// A fault of the store, with all that lies behind it: the answer must help whoever runs the hub.

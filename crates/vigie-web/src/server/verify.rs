@@ -78,7 +78,8 @@ pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine) -> bool) -> 
             files_total: block.files_total,
         })
     });
-    let index = report.index.iter().map(|why| DamagedPlace { file: INDEX.into(), offset: 0, why: why.clone() });
+    let index =
+        report.index.iter().map(|why| DamagedPlace { file: INDEX.into(), offset: 0, why: why.clone() });
     let places = report.places.iter().map(|place| {
         let vigie_store::DamagedPlace { file, offset, why } = place.clone();
         DamagedPlace { file, offset, why }

@@ -160,8 +160,14 @@ impl Report {
             return Err(Failure::failed("the verification ended without a result"));
         };
         if !self.context.out.is_json() {
-            let VerifyResult { blocks, bytes: size, records, damaged_blocks, damaged_places, index_is_damaged } =
-                result;
+            let VerifyResult {
+                blocks,
+                bytes: size,
+                records,
+                damaged_blocks,
+                damaged_places,
+                index_is_damaged,
+            } = result;
             let found = if result.is_sound() {
                 self.context.out.paint(Paint::Good, "all as it was stored")
             } else {
@@ -171,7 +177,9 @@ impl Report {
                     count(damaged_places)
                 );
                 if index_is_damaged {
-                    text.push_str("; the index is damaged and is built anew from the journal: nothing is lost by that");
+                    text.push_str(
+                        "; the index is damaged and is built anew from the journal: nothing is lost by that",
+                    );
                 }
                 self.context.out.paint(Paint::Bad, &text)
             };

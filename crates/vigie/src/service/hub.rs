@@ -30,7 +30,8 @@ impl HubService {
 
     /// Starts a hub that gives what is whole of a damaged store, and its API. No agent reaches it.
     pub(crate) async fn start_read_only(data: &Path, api: Option<SocketAddr>) -> Result<Self, Failure> {
-        let service = Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api).await?;
+        let service =
+            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api).await?;
         tracing::warn!("for reading only: nothing is taken from agents, and the store is left as it is");
         Ok(service)
     }
@@ -84,7 +85,9 @@ fn damage_hint(data: &Path, error: &OpenError) -> Option<String> {
              {data}` gives what is whole. Put back what is damaged from a copy; or move {data}/store elsewhere, to read it \
              with --read-only, and begin a new one, in which every agent is to be enrolled again"
         )),
-        OpenError::Index { .. } => Some(format!("the index holds nothing of its own: remove {data}/store/index")),
+        OpenError::Index { .. } => {
+            Some(format!("the index holds nothing of its own: remove {data}/store/index"))
+        }
         _ => None,
     }
 }

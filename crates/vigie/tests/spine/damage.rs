@@ -78,7 +78,8 @@ fn a_damaged_index_mends_itself_and_nothing_wrong_is_said() {
 fn verify_finds_a_damaged_index_and_mends_it() {
     let (world, _alpha) = stopped();
     let index = world.data().join("store/index/keyspaces");
-    let table = files_below(&index.join("3")).into_iter().find(|path| path.parent().unwrap().ends_with("tables"));
+    let table =
+        files_below(&index.join("3")).into_iter().find(|path| path.parent().unwrap().ends_with("tables"));
     let table = table.unwrap();
     let mut bytes = std::fs::read(&table).unwrap();
     bytes[40] ^= 4;
@@ -86,7 +87,11 @@ fn verify_finds_a_damaged_index_and_mends_it() {
     let verify = || world.run(["verify".as_ref(), "--data".as_ref(), world.data().as_os_str()]);
     let said = verify();
     assert_eq!(said.code, 1, "{} {}", said.out, said.err);
-    assert!(said.out.contains("damaged  index: ") && said.out.contains("nothing is lost by that"), "{}", said.out);
+    assert!(
+        said.out.contains("damaged  index: ") && said.out.contains("nothing is lost by that"),
+        "{}",
+        said.out
+    );
     assert_eq!(verify().code, 0);
 }
 
@@ -121,7 +126,8 @@ fn a_damaged_journal_is_refused_and_given_for_reading() {
     bytes[at] ^= 1;
     std::fs::write(segment, &bytes).unwrap();
     let data = world.data();
-    let refused = Command::new(VIGIE).arg("hub").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).output();
+    let refused =
+        Command::new(VIGIE).arg("hub").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).output();
     let refused = Said::from(refused.unwrap());
     assert_eq!(refused.code, 4, "{}", refused.err);
     assert!(refused.err.contains("is damaged at offset 48") && refused.err.contains("vigie hub --read-only"));
