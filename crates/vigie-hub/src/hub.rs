@@ -33,6 +33,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Where agents connect to; nowhere, when absent.
     pub listen: Option<SocketAddr>,
+    /// Gives what is whole of a store that may be damaged, and takes nothing: see [`Options::read_only`].
+    pub read_only: bool,
 }
 
 /// Why a hub cannot start.
@@ -142,7 +144,8 @@ impl Hub {
     /// Among others [`OpenError::Locked`], when another hub uses the directory.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<(Hub, Running), StartError> {
         make_private_dir(&config.data)?;
-        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
+        let options =
+            Options { clock: Arc::clone(&clock), read_only: config.read_only, ..Options::default() };
         let (store, committer) = Store::open(&config.data.join("store"), options)?;
         let committer = committer.spawn_thread().map_err(StartError::Thread)?;
         let pki = config.data.join("pki");

@@ -83,8 +83,11 @@ impl Indexer {
     fn try_rebuild(&mut self) -> Result<(), OpenError> {
         // A damaged index may hold what a damaged journal has lost: then it stays.
         self.shared.journal.check()?;
-        let before = [self.shared.index.replace(None), self.applier.index().replace(None)];
-        wait_until_left(before.into_iter().flatten());
+        let own = self.applier.index().replace(None);
+        // After an earlier time, both hold the same one.
+        if let Some(index) = self.shared.index.replace(None).or(own) {
+            wait_until_left(&index);
+        }
         let (index, applier) = build_index(&self.medium, &self.shared.journal, |frame| {
             self.shared.is_indexed_now(frame);
         })?;
@@ -146,12 +149,10 @@ impl Indexer {
 }
 
 /// Waits for those who still read an index: each of them holds it for moments.
-fn wait_until_left(indexes: impl Iterator<Item = Arc<dyn Kv>>) {
+fn wait_until_left(index: &Arc<dyn Kv>) {
     let start = Instant::now();
-    for index in indexes {
-        while Arc::strong_count(&index) > 1 && start.elapsed() < INDEX_LEAVE_MAX {
-            std::thread::sleep(LEAVE_LOOK);
-        }
+    while Arc::strong_count(index) > 1 && start.elapsed() < INDEX_LEAVE_MAX {
+        std::thread::sleep(LEAVE_LOOK);
     }
 }
 
@@ -163,7 +164,11 @@ pub(crate) fn build_index(
     mut applied: impl FnMut(&Frame),
 ) -> Result<(Index, Applier), OpenError> {
     medium.wipe()?;
-    medium.mark_open().map_err(|source| OpenError::Io { act: "mark", path: medium.dir().to_owned(), source })?;
+    medium.mark_open().map_err(|source| OpenError::Io {
+        act: "mark",
+        path: medium.dir().to_owned(),
+        source,
+    })?;
     let index = Index::new(medium.open()?);
     let mut applier =
         Applier::open(index.clone()).map_err(|source| OpenError::Index { act: "read", source })?;

@@ -50,12 +50,25 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<(Store, Committer), O
     let packs = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes, false)?;
     for DamagedPlace { file, offset, why } in &packs.damage {
         tracing::error!(
-            file, offset, why,
+            file,
+            offset,
+            why,
             "a pack is damaged: files that need what it lacks cannot be given; `vigie verify` names them"
         );
     }
-    let parts =
-        Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health: None };
+    let parts = Parts {
+        dir,
+        disk,
+        clock,
+        lock,
+        journal,
+        journal_writer,
+        packs,
+        medium,
+        index,
+        applier,
+        health: None,
+    };
     parts.assemble()
 }
 
@@ -85,11 +98,17 @@ fn open_read_only(dir: &Path, options: Options) -> Result<(Store, Committer), Op
     };
     let packs = Packs::open(disk.clone(), &packs_dir, applier.progress().pack, seal_bytes, true)?;
     for damage in journal.damage() {
-        tracing::error!(file = damage.file, offset = damage.offset, why = damage.told(), "the journal is damaged");
+        tracing::error!(
+            file = damage.file,
+            offset = damage.offset,
+            why = damage.told(),
+            "the journal is damaged"
+        );
     }
     let journal_writer = JournalWriter::of_nothing(disk.clone(), &journal_dir, journal.clone(), end.next());
     let health = Some(Health::Poisoned(READ_ONLY.into()));
-    let parts = Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health };
+    let parts =
+        Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health };
     parts.assemble()
 }
 
@@ -124,7 +143,8 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn assemble(self) -> Result<(Store, Committer), OpenError> {
-        let Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health } = self;
+        let Parts { dir, disk, clock, lock, journal, journal_writer, packs, medium, index, applier, health } =
+            self;
         let heads = applier.heads().collect();
         let incarnations =
             applier.incarnations().map_err(|source| OpenError::Index { act: "read", source })?;
@@ -132,7 +152,17 @@ impl Parts<'_> {
         let received = progress.received;
         let (alarm, damage) = (medium.alarm().clone(), packs.damage);
         let shared = Shared::new(
-            dir.to_owned(), disk, clock, index, journal, packs.packs, alarm, damage, progress, heads, lock,
+            dir.to_owned(),
+            disk,
+            clock,
+            index,
+            journal,
+            packs.packs,
+            alarm,
+            damage,
+            progress,
+            heads,
+            lock,
         );
         let shared = Arc::new(shared);
         let read_only = health.is_some();

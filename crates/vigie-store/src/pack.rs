@@ -193,7 +193,11 @@ impl Packs {
         let mut head = [0; PACK_HEAD];
         let read = self.file(number).and_then(|file| file.read_exact_at(&mut head, 0));
         read.map_err(|source| self.not_read(number, source))?;
-        if head == pack_head(number) { Ok(()) } else { Err(BlockReadError::Damaged("its head is wrong".into())) }
+        if head == pack_head(number) {
+            Ok(())
+        } else {
+            Err(BlockReadError::Damaged("its head is wrong".into()))
+        }
     }
 
     /// Stored bytes of a block, checked by its checksum only: who asks checks the digest.

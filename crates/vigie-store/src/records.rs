@@ -15,7 +15,8 @@ impl Shared {
         if from > tail || limit == 0 {
             return Ok(out);
         }
-        let Some(mut place) = self.index.frame_of(from)? else { return Ok(out) };
+        // Before the first frame that can be read there is none.
+        let mut place = self.index.frame_of(from)?.unwrap_or_else(|| self.journal.start());
         let end = Seq(from.0.saturating_add(limit as u64)).min(tail.next());
         while let Some(frame) = self.journal.read(place)? {
             if frame.first >= end {

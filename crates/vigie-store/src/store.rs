@@ -8,7 +8,8 @@ use crate::medium::IndexMedium;
 use crate::read::ContentReader;
 use crate::shared::Shared;
 use crate::types::{
-    At, Batch, Committed, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes, VerifyReport,
+    At, Batch, Committed, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes,
+    VerifyReport,
 };
 use std::ops::ControlFlow;
 use std::path::Path;

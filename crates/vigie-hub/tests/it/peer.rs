@@ -14,7 +14,7 @@ use vigie_wire::{Frame, FrameReader, FrameWriter, MachineCard, Peer, memory_pair
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) async fn start(dir: &std::path::Path) -> (Hub, Running) {
-    let config = Config { data: dir.to_owned(), listen: None };
+    let config = Config { data: dir.to_owned(), listen: None, read_only: false };
     Hub::start(config, Arc::new(SystemClock::default())).await.unwrap()
 }
 

@@ -275,7 +275,8 @@ impl Applier {
             return Ok(());
         }
         self.lost = Some(first);
-        let known = self.machines.values().filter_map(|machine| Some((machine.ordinal, machine.life?.1.last.1)));
+        let known =
+            self.machines.values().filter_map(|machine| Some((machine.ordinal, machine.life?.1.last.1)));
         let gaps = known.map(|(ordinal, time)| damage_gap(ordinal, (first, time))).collect();
         self.index.kv()?.write(gaps)
     }

@@ -113,7 +113,8 @@ impl Journal {
 
     /// Where the first frame begins, or will begin.
     pub(crate) fn start(&self) -> FramePlace {
-        FramePlace { segment: Seq(1), offset: SEGMENT_HEAD as u64 }
+        let segment = self.lock().first().map_or(Seq(1), |segment| segment.first);
+        FramePlace { segment, offset: SEGMENT_HEAD as u64 }
     }
 
     /// Where the segment after the one begins in which the frame at this place lies.
@@ -207,10 +208,13 @@ impl Journal {
         let mut firsts: Vec<u64> =
             names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
         firsts.sort_unstable();
+        let mut empty = Vec::new();
         while let Some(last) = firsts.last() {
-            if !remove_if_empty(&*disk, &dir.join(file_name(Seq(*last))))? {
+            let path = dir.join(file_name(Seq(*last)));
+            if !is_empty(&*disk, &path)? {
                 break;
             }
+            empty.push(path);
             firsts.pop();
         }
         let mut opening = Opening { disk: &disk, dir, segments: Vec::new(), torn: 0, next: Seq(1) };
@@ -219,19 +223,18 @@ impl Journal {
         }
         let Opening { segments, torn, next, .. } = opening;
         let open = segments.last().map(|s| (s.first, s.len, s.salt, s.file.clone()));
-        let journal =
-            Arc::new(Journal {
-                disk: disk.clone(),
-                dir: dir.to_owned(),
-                segments: Mutex::new(segments),
-                jumps: Vec::new(),
-                damage: Vec::new(),
-                end: next,
-            });
+        let journal = Arc::new(Journal {
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+            segments: Mutex::new(segments),
+            jumps: Vec::new(),
+            damage: Vec::new(),
+            end: next,
+        });
         let open =
             open.and_then(|(first, len, salt, file)| Some(OpenSegment { file: file?, first, len, salt }));
         let dir = dir.to_owned();
-        Ok((journal.clone(), JournalWriter { disk, dir, journal, open, torn, next, seal_bytes }))
+        Ok((journal.clone(), JournalWriter { disk, dir, journal, open, torn, empty, next, seal_bytes }))
     }
 }
 
@@ -239,14 +242,10 @@ fn io_error(act: &'static str, path: &Path, source: std::io::Error) -> OpenError
     OpenError::Io { act, path: path.to_owned(), source }
 }
 
-/// Removes a segment to which no frame was ever written: its head, or its entry, may not be durable.
-fn remove_if_empty(disk: &dyn Disk, path: &Path) -> Result<bool, OpenError> {
+/// Whether a segment is one to which no frame was ever written: its head, or its entry, may not be durable.
+fn is_empty(disk: &dyn Disk, path: &Path) -> Result<bool, OpenError> {
     let file = disk.open(path, OpenMode::Read).map_err(|e| io_error("open", path, e))?;
-    if file.length().map_err(|e| io_error("measure", path, e))? > SEGMENT_HEAD as u64 {
-        return Ok(false);
-    }
-    disk.remove(path).map_err(|e| io_error("remove", path, e))?;
-    Ok(true)
+    Ok(file.length().map_err(|e| io_error("measure", path, e))? <= SEGMENT_HEAD as u64)
 }
 
 /// Takes up one segment after the other.
@@ -382,6 +381,8 @@ pub(crate) struct JournalWriter {
     open: Option<OpenSegment>,
     /// Bytes behind the last frame, which [`Self::cut_torn_tail`] cuts off.
     torn: u64,
+    /// Segments without any frame, which it removes.
+    empty: Vec<PathBuf>,
     next: Seq,
     seal_bytes: u64,
 }
@@ -389,12 +390,24 @@ pub(crate) struct JournalWriter {
 impl JournalWriter {
     /// One that has nothing to write to: of a journal that is only read.
     pub(crate) fn of_nothing(disk: Arc<dyn Disk>, dir: &Path, journal: Arc<Journal>, next: Seq) -> Self {
-        JournalWriter { disk, dir: dir.to_owned(), journal, open: None, torn: 0, next, seal_bytes: 0 }
+        JournalWriter {
+            disk,
+            dir: dir.to_owned(),
+            journal,
+            open: None,
+            torn: 0,
+            empty: Vec::new(),
+            next,
+            seal_bytes: 0,
+        }
     }
 
-    /// Cuts off what was being written when the last process died. To be called once it is known that nothing
+    /// Cuts off, or removes, what was being written when the last process died. To be called once it is known that nothing
     /// acknowledged is missing: otherwise it may be no torn tail but damage.
     pub(crate) fn cut_torn_tail(&mut self) -> Result<(), OpenError> {
+        for path in self.empty.drain(..) {
+            self.disk.remove(&path).map_err(|e| io_error("remove", &path, e))?;
+        }
         let Some(open) = self.open.as_ref().filter(|_| self.torn > 0) else { return Ok(()) };
         let path = self.dir.join(file_name(open.first));
         open.file.truncate(open.len).map_err(|e| io_error("cut the torn tail of", &path, e))?;

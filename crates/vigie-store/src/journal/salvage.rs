@@ -100,17 +100,20 @@ impl Journal {
             known.for_each(|damage| damage.next = Some(next));
             if !journal.is_lost(first, next) {
                 let why = "the journal ends before it should".into();
-                journal.damage.push(Damage { file: "journal".into(), offset: 0, why, first, next: Some(next) });
+                journal.damage.push(Damage {
+                    file: "journal".into(),
+                    offset: 0,
+                    why,
+                    first,
+                    next: Some(next),
+                });
             }
         }
     }
 
     /// Opens a journal that may be damaged, for reading only: nothing is cut, synced or removed. Gives the number of
     /// the last record too.
-    pub(crate) fn open_as_it_is(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-    ) -> Result<(Arc<Journal>, Seq), OpenError> {
+    pub(crate) fn open_as_it_is(disk: Arc<dyn Disk>, dir: &Path) -> Result<(Arc<Journal>, Seq), OpenError> {
         let names = disk.list(dir).map_err(|e| io_error("list", dir, e))?;
         let mut firsts: Vec<u64> =
             names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
@@ -183,7 +186,8 @@ impl Salvage<'_> {
                     let Some((resumed, seq)) = behind else {
                         // The end of the last segment was being written when the hub died, or is damaged: what was
                         // lost there, only the index may know.
-                        if !is_last || !matches!(why, FrameError::Short | FrameError::Head | FrameError::Body) {
+                        if !is_last || !matches!(why, FrameError::Short | FrameError::Head | FrameError::Body)
+                        {
                             self.lost(first, at, why.to_string());
                         }
                         segment.len = at;

@@ -46,10 +46,7 @@ impl<'a> Compare<'a> {
     }
 
     /// Compares what was written over, and reads every row. `Ok(Some(why))` when something is wrong.
-    pub(super) fn finish(
-        mut self,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<String>, StoreError> {
+    pub(super) fn finish(mut self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<String>, StoreError> {
         match self.newest() {
             Err(why) => return Ok(Some(why)),
             Ok(false) => tracing::info!("the index grew too fast for all of it to be compared"),
@@ -60,15 +57,20 @@ impl<'a> Compare<'a> {
             let state = self.rows.lock();
             (state.edges, state.nodes)
         };
-        for (table, expected) in
-            [(Table::Edges, Some(edges)), (Table::Nodes, Some(nodes)), (Table::Blocks, None), (Table::Misc, None)]
-        {
+        for (table, expected) in [
+            (Table::Edges, Some(edges)),
+            (Table::Nodes, Some(nodes)),
+            (Table::Blocks, None),
+            (Table::Misc, None),
+        ] {
             match self.count(table, up_to, go_on) {
                 Err(why) => return Ok(Some(explain(&why))),
                 Ok(None) => return Err(StoreError::Stopped),
                 Ok(Some(found)) if expected.is_some_and(|expected| expected != found) => {
                     let (table, expected) = (table.name(), expected.unwrap_or_default());
-                    return Ok(Some(format!("table `{table}` has {found} rows, and the journal makes {expected}")));
+                    return Ok(Some(format!(
+                        "table `{table}` has {found} rows, and the journal makes {expected}"
+                    )));
                 }
                 Ok(Some(_)) => {}
             }
@@ -157,10 +159,7 @@ impl Rows {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn first_different(
-        &self,
-        rows: &BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    ) -> Result<Option<String>, KvError> {
+    fn first_different(&self, rows: &BTreeMap<(Table, Vec<u8>), Vec<u8>>) -> Result<Option<String>, KvError> {
         let kv = self.index.kv()?;
         for ((table, key), value) in rows {
             if kv.get(*table, key)?.as_ref() != Some(value) {
@@ -171,7 +170,13 @@ impl Rows {
     }
 
     /// Compares a row that is written once, or is a place of a block.
-    fn compare(&self, kv: &dyn Kv, table: Table, key: &[u8], value: &[u8]) -> Result<Option<String>, KvError> {
+    fn compare(
+        &self,
+        kv: &dyn Kv,
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Option<String>, KvError> {
         let found = kv.get(table, key)?;
         Ok(match found {
             None => Some(wrong(table, "is missing")),
@@ -245,5 +250,89 @@ impl Kv for Rows {
 
     fn bytes(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Options, Store};
+    use crate::types::{Batch, NewRecord};
+    use vigie_model::files::Created;
+    use vigie_model::machines::Enrolled;
+    use vigie_model::{
+        BytePath, EdgeName, FileEvent, FileTime, Incarnation, MachineId, Metadata, NodeId, NodeType, Origin,
+        RecordNo, UnixNanos,
+    };
+
+    fn facts() -> Vec<NewRecord> {
+        let machine = MachineId([7; 16]);
+        let directory = |n: u8, parent, name| {
+            let meta = Metadata {
+                node_type: NodeType::Directory,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                mtime: FileTime { secs: 1, nanos: 2 },
+                ctime: FileTime { secs: 3, nanos: 4 },
+                size: 0,
+                xattrs: Vec::new(),
+            };
+            let created = Created { parent, name, node: NodeId([n; 16]), meta, pending: false };
+            FileEvent::Created(created).encode(UnixNanos(1))
+        };
+        let root = BytePath::new(&b"/srv"[..]).unwrap();
+        let child = vigie_model::Name::new(&b"d"[..]).unwrap();
+        let facts = [
+            Enrolled { machine, name: "web".into() }.encode(UnixNanos(1)),
+            directory(1, NodeId::ROOTS, EdgeName::Root(root)),
+            directory(2, NodeId([1; 16]), EdgeName::Entry(child)),
+        ];
+        let origin = |at: usize| Origin { machine, incarnation: Incarnation(1), n: RecordNo(at as u64 + 1) };
+        facts.into_iter().enumerate().map(|(at, fact)| NewRecord { origin: origin(at), fact }).collect()
+    }
+
+    /// Every row but the ones of the tables' ages, one after the other, lost or with another value: nothing but reading
+    /// all of it can tell.
+    #[test]
+    fn every_wrong_row_is_found_and_mended() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (store, committer) = Store::open(&tmp.path().join("s"), Options::default()).unwrap();
+        let thread = committer.spawn_thread().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            store.commit(Batch { blocks: Vec::new(), records: facts() }).await.unwrap();
+            store.tail().wait_for(|tail| tail.0 == 3).await.unwrap();
+        });
+        let shared = store.shared.clone();
+        let mut rows = Vec::new();
+        for table in Table::ALL {
+            let mut visit = |key: &[u8], value: &[u8]| {
+                rows.push((table, key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            };
+            shared.index.kv().unwrap().range(table, &[], &END, Order::Ascending, &mut visit).unwrap();
+        }
+        assert!(rows.len() > 12, "{rows:?}");
+        assert_eq!(store.verify(&mut |_| true).unwrap().index, None);
+        let spurious =
+            (Table::Edges, [&[0; 20][..], b"x\0\xff\xff\xff\xff\xff\xfe"].concat(), Some(vec![0; 16]));
+        let mut changes = vec![spurious];
+        for (table, key, value) in rows {
+            let mut other = value;
+            other.push(9);
+            changes.extend([(table, key.clone(), None), (table, key, Some(other))]);
+        }
+        for change in changes {
+            let what = format!("{change:?}");
+            shared.index.kv().unwrap().write(vec![change]).unwrap();
+            assert!(store.verify(&mut |_| true).unwrap().index.is_some(), "{what}");
+            while shared.alarm.why().is_some() || shared.index.kv().is_err() {
+                std::thread::yield_now();
+            }
+            assert_eq!(store.verify(&mut |_| true).unwrap().index, None, "{what}");
+        }
+        store.close();
+        thread.join().unwrap();
     }
 }

@@ -57,8 +57,10 @@ pub(crate) fn verify(
         Ok(())
     })?;
     (report.blocks, report.bytes) = (now.blocks, now.bytes);
-    check_packs(shared, &mut report.places)?;
-    if let Some(compare) = compare.filter(|_| report.places.iter().all(|place| place.file.starts_with("packs"))) {
+    check_packs(shared, &report.damaged, &mut report.places)?;
+    if let Some(compare) =
+        compare.filter(|_| report.places.iter().all(|place| place.file.starts_with("packs")))
+    {
         report.index = compare.finish(&mut || progress(now))?;
     }
     if !report.damaged.is_empty() {
@@ -70,9 +72,15 @@ pub(crate) fn verify(
     if progress(Progress { blocks_total: now.blocks, ..now }) { Ok(report) } else { Err(StoreError::Stopped) }
 }
 
-/// Packs of which something is missing that is no block, or that were missing when the store was opened.
-fn check_packs(shared: &Shared, places: &mut Vec<DamagedPlace>) -> Result<(), StoreError> {
-    places.extend(shared.damage.iter().cloned());
+/// Packs that were found missing or cut short when the store was opened, as far as a damaged block is in them; and those
+/// whose head is damaged.
+fn check_packs(
+    shared: &Shared,
+    damaged: &[DamagedBlock],
+    places: &mut Vec<DamagedPlace>,
+) -> Result<(), StoreError> {
+    let is_needed = |place: &&DamagedPlace| damaged.iter().any(|block| pack::shown(block.pack) == place.file);
+    places.extend(shared.damage.iter().filter(is_needed).cloned());
     for number in shared.packs.numbers() {
         match shared.packs.check_head(number) {
             Ok(()) => {}

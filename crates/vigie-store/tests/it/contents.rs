@@ -92,7 +92,7 @@ fn a_damaged_block_is_named_with_the_files_that_need_it() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("s");
     let running = Running::real(&dir);
-    let (mut blocks, large, _) = big();
+    let (mut blocks, large, raw) = big();
     blocks.push(block(b"another file"));
     let mut facts = Facts::new();
     facts.add(root("/srv", R)).add(file(R, "big", node(2))).add(content(node(2), large.clone()));
@@ -123,8 +123,26 @@ fn a_damaged_block_is_named_with_the_files_that_need_it() {
 
     std::fs::remove_file(dir.join("packs/00000001.pack")).unwrap();
     running.stop();
-    let opened = Running::open(&dir, Default::default()).map(|_| ());
-    assert!(matches!(opened, Err(vigie_store::OpenError::Damaged { .. })), "{opened:?}");
+    // Without the pack nothing of it can be given, and all that was acknowledged is still told.
+    let running = Running::real(&dir);
+    assert!(matches!(read(&running.store, &large), Err(ReadError::Damaged { .. })));
+    let damage = running.store.damage();
+    assert!(matches!(&damage[..], [place] if place.file == "packs/00000001.pack"), "{damage:?}");
+    let report = running.store.verify(&mut |_| true).unwrap();
+    assert_eq!((report.damaged.len(), report.blocks, report.index), (blocks.len(), 7, None));
+    // Whoever has the blocks is asked for them, and then all of it is whole again.
+    let asked: Vec<_> = blocks.iter().map(|block| (block.kind, block.digest)).collect();
+    assert!(running.store.has(&asked).unwrap().iter().all(|has| !has));
+    let mut facts = Facts::after(&running.store);
+    running.commit(facts.add(chmod(node(2), 1)).batch(blocks)).unwrap();
+    assert_eq!(read(&running.store, &large).unwrap(), raw);
+    running.stop();
+    assert!(dir.join("packs/00000002.pack").exists());
+    let running = Running::real(&dir);
+    let report = running.store.verify(&mut |_| true).unwrap();
+    assert!(report.is_whole(), "nothing needs the missing pack any more: {report:?}");
+    assert_eq!(read(&running.store, &large).unwrap(), raw);
+    running.stop();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod contents;
 mod crash;
+mod damage;
 mod faults;
 mod fixture;
 mod instants;

@@ -3,12 +3,12 @@
 use crate::support::*;
 use std::path::{Path, PathBuf};
 use vigie_model::*;
-use vigie_store::{OpenError, Options, Store};
+use vigie_store::{Batch, OpenError, Options, Store, StoreError};
 
 const R: NodeId = NodeId([1; 16]);
 
 /// A store with some records and blocks, cleanly closed.
-fn store(dir: &Path) -> Seq {
+pub(crate) fn store(dir: &Path) -> Seq {
     let running = Running::real(dir);
     let mut facts = Facts::new();
     facts.add(root("/srv", R)).commit(&running);
@@ -30,16 +30,21 @@ fn segment(dir: &Path) -> PathBuf {
 }
 
 /// Everything that can be asked about the tree.
-fn told(store: &Store) -> Vec<String> {
+pub(crate) fn told(store: &Store) -> Vec<String> {
+    try_told(store).unwrap()
+}
+
+/// As [`told`], of an index that may be damaged.
+pub(crate) fn try_told(store: &Store) -> Result<Vec<String>, StoreError> {
     let tail = *store.tail().borrow();
     let mut lines = Vec::new();
     for seq in (1..=tail.0).map(Seq) {
-        for (name, node) in store.children(MACHINE, R, seq, None, 1000).unwrap() {
-            lines.push(format!("{seq} {name:?} {:?}", store.node(MACHINE, node, seq).unwrap()));
+        for (name, node) in store.children(MACHINE, R, seq, None, 1000)? {
+            lines.push(format!("{seq} {name:?} {:?}", store.node(MACHINE, node, seq)?));
         }
     }
-    lines.push(format!("{:?} {:?}", store.sizes().blocks, store.gaps(MACHINE).unwrap()));
-    lines
+    lines.push(format!("{:?} {:?}", store.sizes().blocks, store.gaps(MACHINE)?));
+    Ok(lines)
 }
 
 #[test]
@@ -184,7 +189,8 @@ fn sealed_segments_and_packs_are_a_chain() {
     assert!(matches!(open(&dir), Err(OpenError::Damaged { .. })), "a missing segment");
     std::fs::write(&segments[1], second).unwrap();
     std::fs::remove_file(files_of(&dir.join("packs")).remove(1)).unwrap();
-    assert!(matches!(open(&dir), Err(OpenError::Damaged { .. })), "a missing pack");
+    let damage = open(&dir).unwrap().damage();
+    assert!(matches!(&damage[..], [place] if place.file == "packs/00000002.pack"), "{damage:?}");
 }
 
 #[test]
@@ -200,5 +206,20 @@ fn bytes_that_the_journal_does_not_name_are_cut_off_the_last_pack() {
     assert_eq!(std::fs::read(&pack).unwrap(), bytes);
     assert_eq!(files_of(&dir.join("packs")).len(), 1);
     std::fs::write(&pack, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(matches!(open(&dir), Err(OpenError::Damaged { .. })), "too short");
+    let running = Running::real(&dir);
+    let report = running.store.verify(&mut |_| true).unwrap();
+    let [damaged] = &report.damaged[..] else { panic!("{report:?}") };
+    assert_eq!(damaged.files[..], [(MACHINE, b"/srv/f19".to_vec())]);
+    assert!(matches!(&report.places[..], [place] if place.why.contains("it ends at")), "{report:?}");
+    assert_eq!(
+        read(&running.store, &whole(&[18; 300])).unwrap(),
+        [18; 300],
+        "what lies before the cut is whole"
+    );
+    running.commit(Batch { blocks: vec![block(b"later")], records: vec![] }).unwrap();
+    running.stop();
+    assert_eq!(std::fs::read(&pack).unwrap(), &bytes[..bytes.len() - 1], "a damaged pack is left as it is");
+    assert!(dir.join("packs/00000002.pack").exists());
+    let store = open(&dir).unwrap();
+    assert_eq!(read(&store, &whole(b"later")).unwrap(), b"later");
 }

@@ -88,7 +88,7 @@ pub enum VerifyLine {
     Progress(VerifyProgress),
     /// A block that is missing or does not match its digest.
     DamagedBlock(DamagedBlock),
-    /// A place of the journal that cannot be read.
+    /// A place of journal, packs or index that cannot be read.
     DamagedPlace(DamagedPlace),
     /// The end.
     Result(VerifyResult),
@@ -158,13 +158,15 @@ pub struct VerifyResult {
     pub records: u64,
     /// Blocks that are missing or do not match their digest.
     pub damaged_blocks: u64,
-    /// Places of the journal that cannot be read.
+    /// Places of journal and packs that cannot be read.
     pub damaged_places: u64,
+    /// Whether the index is not what the journal makes of it. It is built anew then, and nothing is lost.
+    pub index_is_damaged: bool,
 }
 
 impl VerifyResult {
     /// Whether everything is as it was stored.
     pub fn is_sound(&self) -> bool {
-        self.damaged_blocks == 0 && self.damaged_places == 0
+        self.damaged_blocks == 0 && self.damaged_places == 0 && !self.index_is_damaged
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use vigie_model::{BytePath, MachineId, NodeId, NodeState, NodeType, Seq};
-use vigie_store::{Gap, InstantError, NodeVersion, Store, StoreError};
+use vigie_store::{Gap, InstantError, KvError, NodeVersion, Store, StoreError};
 
 /// The question for an object of a machine at an instant, as it stands after the `?`.
 #[derive(Debug, Deserialize)]
@@ -283,8 +283,28 @@ fn unknown_instant(name: &str, error: InstantError) -> ApiError {
     }
 }
 
+/// The index is derived from the journal, and mends itself: nothing is lost, and nothing may be concluded.
+fn index_fault(why: &KvError) -> ApiError {
+    tracing::error!(error = why as &dyn Error, "the index could not answer");
+    let text = match why {
+        KvError::Away => "the index of the store is being built anew",
+        _ => "the index of the store is damaged, and is built anew from the journal",
+    };
+    ApiError::new(ErrorKind::Unavailable, text).hint(
+        "nothing that is stored is lost by that; ask again in a moment: `vigie status` says how it stands",
+    )
+}
+
 /// A fault of the store, with all that lies behind it: the answer must help whoever runs the hub.
 pub(super) fn internal(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Index(why) => return index_fault(&why),
+        StoreError::Damaged { .. } => {
+            return ApiError::new(ErrorKind::Damaged, error.to_string())
+                .hint("`vigie verify` names all that is damaged, and what is lost by it");
+        }
+        _ => {}
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use vigie_archive::{ContentState, FileEnd, TreeWriter, WriteError};
 use vigie_model::{BytePath, MachineId, NodeId, NodeType, Seq};
-use vigie_store::{NodeVersion, Store, StoreError};
+use vigie_store::{NodeVersion, ReadError, Store, StoreError};
 
 /// Objects that are handed from the walk to the writer at once.
 const STEPS_PER_PAGE: usize = 64;
@@ -162,6 +162,8 @@ impl Job<'_> {
         let state = ContentState::Present { pending: version.state.pending, torn: content.torn };
         match self.out.file(path, &meta, content.size, state, self.store.content(content))? {
             FileEnd::Whole => {}
+            // The file may be whole: who asked is to ask again.
+            FileEnd::Unreadable(ReadError::Store(error @ StoreError::Index(_))) => return Err(error.into()),
             FileEnd::Unreadable(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a file's content cannot be read");
             }

@@ -13,6 +13,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use vigie_store::{Store, StoreError};
 
+/// What the index is called among damaged files.
+const INDEX: &str = "index";
+
 /// Time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -49,6 +52,7 @@ fn run(store: &Store, writer: &mut BodyWriter) -> Result<(), Gone> {
 /// answers that nobody listens any more.
 pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine) -> bool) -> Result<(), StoreError> {
     let mut told: Option<Instant> = None;
+    let machines = store.machines();
     let report = store.verify(&mut |progress| {
         if told.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
             return true;
@@ -57,7 +61,8 @@ pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine) -> bool) -> 
         let vigie_store::Progress { blocks, blocks_total, bytes } = progress;
         tell(VerifyLine::Progress(VerifyProgress { blocks, blocks_total, bytes }))
     })?;
-    let names: HashMap<_, _> = store.machines()?.into_iter().collect();
+    // An index that was found damaged may be away now, or have been then; without names there are ids.
+    let names: HashMap<_, _> = store.machines().or(machines).unwrap_or_default().into_iter().collect();
     let blocks = report.damaged.iter().map(|block| {
         let file = |(machine, path): &(vigie_model::MachineId, Vec<u8>)| {
             let shown = Shown::new(path);
@@ -73,16 +78,20 @@ pub fn verify_store(store: &Store, tell: &mut dyn FnMut(VerifyLine) -> bool) -> 
             files_total: block.files_total,
         })
     });
-    let places = report.journal.iter().map(|place| {
+    let index =
+        report.index.iter().map(|why| DamagedPlace { file: INDEX.into(), offset: 0, why: why.clone() });
+    let places = report.places.iter().map(|place| {
         let vigie_store::DamagedPlace { file, offset, why } = place.clone();
-        VerifyLine::DamagedPlace(DamagedPlace { file, offset, why })
+        DamagedPlace { file, offset, why }
     });
+    let places = places.chain(index).map(VerifyLine::DamagedPlace);
     let result = VerifyLine::Result(VerifyResult {
         blocks: report.blocks,
         bytes: report.bytes,
         records: report.records,
         damaged_blocks: report.damaged.len() as u64,
-        damaged_places: report.journal.len() as u64,
+        damaged_places: report.places.len() as u64,
+        index_is_damaged: report.index.is_some(),
     });
     if blocks.chain(places).chain([result]).all(tell) { Ok(()) } else { Err(StoreError::Stopped) }
 }

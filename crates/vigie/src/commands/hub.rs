@@ -19,7 +19,8 @@ use std::path::PathBuf;
 EXAMPLES:
   vigie hub                        data in the default directory, agents on port 7700
   vigie hub invite web01           a token with which web01 enrols
-  vigie hub --api 127.0.0.1:7701   the API on TCP, too: every local user can then read all of it"
+  vigie hub --api 127.0.0.1:7701   the API on TCP, too: every local user can then read all of it
+  vigie hub --read-only            give what is whole of a damaged store, and change nothing of it"
 )]
 pub(crate) struct HubArgs {
     #[command(subcommand)]
@@ -50,6 +51,10 @@ struct ServeArgs {
     /// Offer the API on this loopback address, without authentication
     #[arg(long, value_name = "ADDR")]
     api: Option<SocketAddr>,
+
+    /// Give what is whole of a store that is damaged: nothing of it is changed, and nothing is taken from agents
+    #[arg(long)]
+    read_only: bool,
 }
 
 impl HubArgs {
@@ -69,7 +74,11 @@ impl ServeArgs {
             Some(data) => data,
             None => crate::places::hub_data()?,
         };
-        let service = HubService::start(&data, Some(self.listen), self.api).await?;
+        let service = if self.read_only {
+            HubService::start_read_only(&data, self.api).await?
+        } else {
+            HubService::start(&data, Some(self.listen), self.api).await?
+        };
         drop(context);
         end.next().await;
         tracing::info!("stopping");

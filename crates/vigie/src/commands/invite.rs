@@ -61,7 +61,7 @@ impl InviteArgs {
 /// Makes the token without a hub that runs: this process is the hub for a moment, and listens nowhere. So
 /// its lock is held, and a directory that has no hub yet gets its authority.
 async fn on_data(data: &Path, request: &InviteRequest) -> Result<Invited, Failure> {
-    let config = Config { data: data.to_owned(), listen: None };
+    let config = Config { data: data.to_owned(), listen: None, read_only: false };
     let (hub, running) = Hub::start(config, Arc::new(SystemClock::default()))
         .await
         .map_err(|error| start_failure(data, &error))?;

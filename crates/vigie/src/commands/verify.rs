@@ -6,12 +6,15 @@ use crate::output::{Bar, Paint, bytes, count, escaped};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use vigie_store::{Options, Store};
-use vigie_web::messages::{DamagedBlock, VerifyLine, VerifyResult};
+use vigie_store::{Committer, OpenError, Options, Store};
+use vigie_web::messages::{DamagedBlock, DamagedPlace, VerifyLine, VerifyResult};
 use vigie_web::server::verify_store;
 use vigie_web::text::exact;
 
 /// Re-read everything that is stored, and name each damaged file
+///
+/// Reads every block of the packs and every record of the journal, and compares the index with the journal. A damaged
+/// index is built anew, by itself; nothing is lost by it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Exit code 1 when anything is damaged.
@@ -50,8 +53,7 @@ async fn on_data(data: &Path, context: Context) -> Result<Outcome, Failure> {
         return Err(Failure::failed(format!("there is no store in {}", data.display())));
     }
     let verified = tokio::task::spawn_blocking(move || {
-        // Opening takes the lock, and replays what the index lacks; nothing is committed.
-        let (store, committer) = Store::open(&dir, Options::default()).map_err(|e| Failure::of(&e))?;
+        let (store, committer) = open(&dir)?;
         let committer = committer.spawn_thread().map_err(|e| Failure::of(&e))?;
         let mut report = Report::new(context);
         let mut printed = Ok(());
@@ -72,6 +74,17 @@ async fn on_data(data: &Path, context: Context) -> Result<Outcome, Failure> {
         report.finish()
     });
     verified.await.map_err(|e| Failure::of(&e))?
+}
+
+/// Takes the lock, and replays what the index lacks; nothing is committed. What is damaged is opened as it is.
+fn open(dir: &Path) -> Result<(Store, Committer), Failure> {
+    let opened = match Store::open(dir, Options::default()) {
+        Err(OpenError::Damaged { .. } | OpenError::IndexAhead { .. }) => {
+            Store::open(dir, Options { read_only: true, ..Options::default() })
+        }
+        other => other,
+    };
+    opened.map_err(|e| Failure::of(&e))
 }
 
 /// Prints the lines of a verification, and remembers what the end needs.
@@ -100,8 +113,9 @@ impl Report {
             }
             VerifyLine::DamagedBlock(block) => self.damaged(&block)?,
             VerifyLine::DamagedPlace(place) if !self.context.out.is_json() => {
-                let text = format!("damaged  {} at byte {}: {}", place.file, place.offset, place.why);
-                self.print_bad(&text)?;
+                let DamagedPlace { file, offset, why } = place;
+                let at = if file == "index" { file } else { format!("{file} at byte {offset}") };
+                self.print_bad(&format!("damaged  {at}: {why}"))?;
             }
             VerifyLine::DamagedPlace(_) => {}
             VerifyLine::Result(result) => self.result = Some(result),
@@ -146,15 +160,27 @@ impl Report {
             return Err(Failure::failed("the verification ended without a result"));
         };
         if !self.context.out.is_json() {
-            let VerifyResult { blocks, bytes: size, records, damaged_blocks, damaged_places } = result;
+            let VerifyResult {
+                blocks,
+                bytes: size,
+                records,
+                damaged_blocks,
+                damaged_places,
+                index_is_damaged,
+            } = result;
             let found = if result.is_sound() {
                 self.context.out.paint(Paint::Good, "all as it was stored")
             } else {
-                let text = format!(
-                    "damaged blocks: {}, damaged places of the journal: {}",
+                let mut text = format!(
+                    "damaged blocks: {}, damaged places of journal and packs: {}",
                     count(damaged_blocks),
                     count(damaged_places)
                 );
+                if index_is_damaged {
+                    text.push_str(
+                        "; the index is damaged and is built anew from the journal: nothing is lost by that",
+                    );
+                }
                 self.context.out.paint(Paint::Bad, &text)
             };
             let what = format!("{} blocks ({}), {} records", count(blocks), bytes(size), count(records));

@@ -25,7 +25,19 @@ impl HubService {
         listen: Option<SocketAddr>,
         api: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
-        let config = Config { data: data.to_owned(), listen };
+        Self::start_as(Config { data: data.to_owned(), listen, read_only: false }, api).await
+    }
+
+    /// Starts a hub that gives what is whole of a damaged store, and its API. No agent reaches it.
+    pub(crate) async fn start_read_only(data: &Path, api: Option<SocketAddr>) -> Result<Self, Failure> {
+        let service =
+            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api).await?;
+        tracing::warn!("for reading only: nothing is taken from agents, and the store is left as it is");
+        Ok(service)
+    }
+
+    async fn start_as(config: Config, api: Option<SocketAddr>) -> Result<Self, Failure> {
+        let data = &config.data.clone();
         let (hub, running) = Hub::start(config, Arc::new(SystemClock::default()))
             .await
             .map_err(|error| start_failure(data, &error))?;
@@ -55,8 +67,28 @@ pub(crate) fn start_failure(data: &Path, error: &StartError) -> Failure {
     match error {
         StartError::Store(OpenError::Locked(_)) => failure
             .hint("a hub runs there already; see `vigie status`, or give another directory with --data"),
+        StartError::Store(error) => match damage_hint(data, error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        },
         StartError::Listen { .. } => failure.hint("give another address with --listen"),
         _ => failure,
+    }
+}
+
+/// What to do about a store that is not taken up because it is damaged.
+fn damage_hint(data: &Path, error: &OpenError) -> Option<String> {
+    let data = data.display();
+    match error {
+        OpenError::Damaged { .. } | OpenError::IndexAhead { .. } => Some(format!(
+            "nothing was changed. `vigie verify --data {data}` names all that is damaged, and `vigie hub --read-only --data \
+             {data}` gives what is whole. Put back what is damaged from a copy; or move {data}/store elsewhere, to read it \
+             with --read-only, and begin a new one, in which every agent is to be enrolled again"
+        )),
+        OpenError::Index { .. } => {
+            Some(format!("the index holds nothing of its own: remove {data}/store/index"))
+        }
+        _ => None,
     }
 }
 

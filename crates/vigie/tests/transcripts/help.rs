@@ -52,7 +52,7 @@ fn the_options_are_those_of_the_contract() {
     let home = Home::new();
     for (command, options) in [
         ("up", &["DIR", "--data", "--listen", "--api"][..]),
-        ("hub", &["--data", "--listen", "[::]:7700", "--api", "invite"]),
+        ("hub", &["--data", "--listen", "[::]:7700", "--api", "--read-only", "invite"]),
         ("agent", &["--hub", "--token-file", "--watch", "--name", "--state", "--ignore"]),
         ("log", &["MACHINE:PATH", "-f", "-n", "--since", "--kind"]),
         ("ls", &["MACHINE:PATH", "-l", "-R", "--at"]),
