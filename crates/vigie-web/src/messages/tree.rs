@@ -65,30 +65,41 @@ pub(crate) fn query_pairs<const N: usize>(pairs: [(&str, Option<String>); N]) ->
 pub enum ContentState {
     /// All of it, as it was.
     Whole,
-    /// A newer version existed that is not in the store: the last whole one is given, with its own metadata.
+    /// A newer version existed that is not in the store: the last one that is there is given, which is whole, with
+    /// its own metadata.
     Pending,
     /// It changed under its reader every time: the bytes may mix several versions.
     Torn,
+    /// Both: a newer version existed, and the last one that is in the store is torn.
+    #[serde(rename = "pending,torn")]
+    PendingTorn,
     /// It never had content in the store: it is listed and cannot be given.
     None,
 }
 
 impl ContentState {
+    const ALL: [ContentState; 5] = [
+        ContentState::Whole,
+        ContentState::Pending,
+        ContentState::Torn,
+        ContentState::PendingTorn,
+        ContentState::None,
+    ];
+
     /// The word used in headers and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             ContentState::Whole => "whole",
             ContentState::Pending => "pending",
             ContentState::Torn => "torn",
+            ContentState::PendingTorn => "pending,torn",
             ContentState::None => "none",
         }
     }
 
     /// Reads the word; none for a word of a newer hub.
     pub fn from_word(word: &str) -> Option<Self> {
-        [ContentState::Whole, ContentState::Pending, ContentState::Torn, ContentState::None]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
@@ -207,7 +218,7 @@ mod tests {
 
     #[test]
     fn every_state_has_a_word() {
-        for state in [ContentState::Whole, ContentState::Pending, ContentState::Torn, ContentState::None] {
+        for state in ContentState::ALL {
             assert_eq!(ContentState::from_word(state.as_str()), Some(state));
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
         }

@@ -69,7 +69,7 @@ impl ServeArgs {
             Some(data) => data,
             None => crate::places::hub_data()?,
         };
-        let service = HubService::start(&data, Some(self.listen), self.api).await?;
+        let service = HubService::start(&data, Some(self.listen), self.api, None).await?;
         drop(context);
         end.next().await;
         tracing::info!("stopping");

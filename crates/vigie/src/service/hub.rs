@@ -10,6 +10,7 @@ use vigie_hub::{Config, Hub, Running, StartError};
 use vigie_model::SystemClock;
 use vigie_store::OpenError;
 use vigie_web::server::{Listen, ListenError, TCP_WARNING, serve_hub};
+use vigie_wire::AuthorityError;
 
 /// A hub that runs in this process.
 pub(crate) struct HubService {
@@ -19,16 +20,21 @@ pub(crate) struct HubService {
 }
 
 impl HubService {
-    /// Starts a hub on its data directory, and its API.
+    /// Starts a hub on its data directory, and its API. The machine `own` is enrolled before anyone can ask: a
+    /// flush must know that there is somebody to wait for.
     pub(crate) async fn start(
         data: &Path,
         listen: Option<SocketAddr>,
         api: Option<SocketAddr>,
+        own: Option<&str>,
     ) -> Result<Self, Failure> {
         let config = Config { data: data.to_owned(), listen };
         let (hub, running) = Hub::start(config, Arc::new(SystemClock::default()))
             .await
             .map_err(|error| start_failure(data, &error))?;
+        if let Some(name) = own {
+            hub.enrol_machine(name).await.map_err(|e| Failure::of(&e))?;
+        }
         let listen = Listen { socket: data.join(places::HUB_SOCKET), tcp: api };
         let api = serve_hub(&listen, Arc::new(hub.clone())).await.map_err(|e| listen_failure(&e))?;
         tracing::info!(socket = %listen.socket.display(), "API");
@@ -55,6 +61,10 @@ pub(crate) fn start_failure(data: &Path, error: &StartError) -> Failure {
     match error {
         StartError::Store(OpenError::Locked(_)) => failure
             .hint("a hub runs there already; see `vigie status`, or give another directory with --data"),
+        StartError::Authority(AuthorityError::Damaged { path, .. }) => failure.hint(format!(
+            "bring {} back from a copy; without one, move it away and enrol every machine again: what is stored stays",
+            path.display()
+        )),
         StartError::Listen { .. } => failure.hint("give another address with --listen"),
         _ => failure,
     }
