@@ -121,8 +121,12 @@ pub(crate) struct Capture {
     started: bool,
     saved: Option<Saved>,
     next_reading: u64,
-    flushes: BTreeMap<CookieId, Vec<oneshot::Sender<Result<Barrier, String>>>>,
+    flushes: BTreeMap<CookieId, Vec<FlushReply>>,
+    /// Asked before there was anything to flush: the agent has not met its hub.
+    early: Vec<FlushReply>,
 }
+
+type FlushReply = oneshot::Sender<Result<Barrier, String>>;
 
 impl Capture {
     pub(crate) fn new(
@@ -142,6 +146,7 @@ impl Capture {
             saved,
             next_reading: 0,
             flushes: BTreeMap::new(),
+            early: Vec::new(),
         }
     }
 
@@ -288,6 +293,7 @@ impl Capture {
             Order::Start { cause, since } => {
                 self.engine.start(cause, since);
                 self.started = true;
+                std::mem::take(&mut self.early).into_iter().for_each(|reply| self.flush(reply));
             }
             Order::Restart { generation } => self.restart(generation).await,
             Order::ReadsDone { outcomes, reply } => {
@@ -314,7 +320,7 @@ impl Capture {
     async fn restart(&mut self, generation: u64) {
         self.generation = generation;
         let started = std::mem::take(&mut self.started);
-        self.flushes.clear();
+        self.early.extend(std::mem::take(&mut self.flushes).into_values().flatten());
         loop {
             match (self.make)() {
                 Ok(engine) => self.engine = engine,
@@ -334,9 +340,11 @@ impl Capture {
         }
     }
 
-    fn flush(&mut self, reply: oneshot::Sender<Result<Barrier, String>>) {
+    fn flush(&mut self, reply: FlushReply) {
         if !self.started {
-            let _asker_gone = reply.send(Err("the agent has not yet met its hub".into()));
+            // How long this may take is the asker's to say.
+            self.early.retain(|reply| !reply.is_closed());
+            self.early.push(reply);
             return;
         }
         match self.engine.cookie() {

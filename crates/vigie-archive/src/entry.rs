@@ -7,7 +7,7 @@ use std::fmt;
 pub enum ContentState {
     /// The bytes are in the stream.
     Present {
-        /// A newer version was known and not stored: this is the last whole content.
+        /// A newer version was known and not stored: this is the last content that was.
         pending: bool,
         /// The file changed under its reader: the bytes may mix several versions.
         torn: bool,
@@ -23,7 +23,7 @@ pub enum ContentState {
 impl ContentState {
     /// The content as it was, nothing to remark.
     pub const WHOLE: ContentState = ContentState::Present { pending: false, torn: false };
-    /// The last whole content; a newer one was not stored.
+    /// The last content that was stored, which is whole; a newer one was not.
     pub const PENDING: ContentState = ContentState::Present { pending: true, torn: false };
     /// Content that may mix several versions.
     pub const TORN: ContentState = ContentState::Present { pending: false, torn: true };
@@ -58,7 +58,7 @@ pub struct Counts {
     pub entries: u64,
     /// Bytes of file contents.
     pub bytes: u64,
-    /// Files given with their last whole content because a newer one was not stored.
+    /// Files given with the last content that was stored, because a newer one was not.
     pub pending: u64,
     /// Files whose content may mix several versions.
     pub torn: u64,

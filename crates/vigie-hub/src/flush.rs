@@ -12,6 +12,10 @@ use vigie_wire::frame::FailureCode;
 /// Bytes that an answer to [`FLUSH`] may have.
 const FLUSHED_BYTES_MAX: usize = 64;
 
+/// How long a flush waits for a machine that is not connected: longer than an agent takes that has just started or
+/// whose hub has, and not as long as one that was switched off would make people wait.
+const COMES_WITHIN: Duration = Duration::from_secs(5);
+
 /// How a flush of one machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlushEnd {
@@ -32,7 +36,7 @@ impl Hub {
         let machines = self.store().machines().unwrap_or_default();
         let asked = machines.into_iter().filter(|(id, _)| machine.is_none_or(|wanted| wanted == *id));
         let asked = asked.map(|(id, name)| async move {
-            let end = match tokio::time::timeout_at(until, self.flush_one(id, timeout)).await {
+            let end = match tokio::time::timeout_at(until, self.flush_one(id, until)).await {
                 Ok(end) => end,
                 Err(_) => FlushEnd::TimedOut,
             };
@@ -43,8 +47,13 @@ impl Hub {
         ends
     }
 
-    async fn flush_one(&self, machine: MachineId, timeout: Duration) -> FlushEnd {
-        let Some(open) = self.sessions().of(machine) else { return FlushEnd::Away };
+    async fn flush_one(&self, machine: MachineId, until: Instant) -> FlushEnd {
+        // Where hub or agent has just started, they are about to meet.
+        let wait = COMES_WITHIN.min(until.saturating_duration_since(Instant::now()));
+        let Ok(open) = tokio::time::timeout(wait, self.sessions().coming(machine)).await else {
+            return FlushEnd::Away;
+        };
+        let timeout = until.saturating_duration_since(Instant::now());
         let answer = open.handle.caller.call(FLUSH, Bytes::new(), timeout, FLUSHED_BYTES_MAX).await;
         let flushed = match answer {
             Ok(body) => Flushed::decode(&body),

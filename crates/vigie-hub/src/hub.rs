@@ -2,6 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::own::Own;
+use crate::refusals::Refusals;
 use crate::roles::{Change, RoleError, Roles};
 use crate::session;
 use crate::sessions::Sessions;
@@ -126,6 +127,7 @@ struct Inner {
     own: Own,
     roles: Roles,
     sessions: Sessions,
+    refusals: Refusals,
     listening: OnceLock<SocketAddr>,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -183,6 +185,7 @@ impl Hub {
             own,
             roles: roles.clone(),
             sessions: Sessions::default(),
+            refusals: Refusals::default(),
             listening: OnceLock::new(),
             tasks: TaskTracker::new(),
             stopping,
@@ -338,8 +341,13 @@ impl Hub {
         let remote = link.remote();
         match serve_stranger(link, tls, invites, self).await {
             Ok(new) => tracing::info!(machine = new.name, ?remote, "enrolled"),
-            Err(why) => tracing::warn!(?remote, "no enrolment: {why}"),
+            Err(why) => self.refused(remote, "no enrolment", &why),
         }
+    }
+
+    fn refused(&self, remote: Option<SocketAddr>, what: &str, why: &dyn std::fmt::Display) {
+        let Inner { refusals, tasks, stopping, .. } = &*self.inner;
+        refusals.note(remote, what, why, tasks, stopping);
     }
 
     /// Ends every session, once what it brought is durable, and takes no new ones. Returns when all have
@@ -381,7 +389,7 @@ impl Hub {
             self.inner.tasks.spawn(async move {
                 match tls.accept(tcp).await {
                     Ok(link) => hub.serve(link),
-                    Err(why) => tracing::warn!(%remote, "no session: {why}"),
+                    Err(why) => hub.refused(Some(remote), "no session", &why),
                 }
             });
         }

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! [`hub`] the whole, started and stopped ·
-//! `sessions` who is connected · `session` one connection · `intake` what comes in and is checked ·
+//! `sessions` who is connected · `refusals` connections that come to nothing · `session` one connection · `intake` what comes in and is checked ·
 //! [`cpu`] where blocks are verified · `flow` what becomes durable together ·
 //! `own` the hub's own records · [`roles`] who is principal · `serve` what an agent may ask · `tree` what is recorded of a machine ·
 //! [`flush`] waiting for everything before now · `away` who is not heard of · [`status`] how everyone does.
@@ -14,6 +14,7 @@ pub mod flush;
 pub mod hub;
 mod intake;
 mod own;
+mod refusals;
 pub mod roles;
 mod serve;
 mod session;

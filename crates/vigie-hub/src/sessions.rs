@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vigie_model::{MachineId, UnixNanos};
 use vigie_wire::STATUS;
@@ -19,6 +20,8 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 pub(crate) struct Sessions {
     state: Arc<Mutex<State>>,
     stopping: CancellationToken,
+    /// Somebody was welcomed.
+    opened: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +114,17 @@ impl Sessions {
         self.lock().live.get(&machine).and_then(|entry| entry.open.clone())
     }
 
+    /// The welcomed session of a machine, waiting for it.
+    pub(crate) async fn coming(&self, machine: MachineId) -> Open {
+        loop {
+            let opened = self.opened.notified();
+            if let Some(open) = self.of(machine) {
+                return open;
+            }
+            opened.await;
+        }
+    }
+
     /// When the last session of a machine heard it last; none when it had none since this hub started.
     pub(crate) fn heard(&self, machine: MachineId) -> Option<UnixNanos> {
         self.lock().past.get(&machine).map(|past| past.heard)
@@ -147,6 +161,7 @@ impl Place {
         if let Some(entry) = live.get_mut(&self.machine) {
             let goes_on = past.get(&self.machine).is_none_or(|past| past.instance == entry.instance);
             entry.open = Some(Open { goes_on, ..open });
+            self.sessions.opened.notify_waiters();
         }
     }
 

@@ -6,10 +6,7 @@ use crate::error::CommitError;
 use crate::group::Group;
 use crate::indexer::Indexer;
 use crate::journal::{Frame, JournalWriter};
-use crate::limits::{
-    GROUP_BLOCK_BYTES_MAX, GROUP_PAYLOAD_BYTES_MAX, GROUP_RECORDS_MAX, INDEX_BEHIND_MAX, RESERVE_BYTES,
-    RESERVE_PART,
-};
+use crate::limits::{GROUP_BLOCK_BYTES_MAX, GROUP_PAYLOAD_BYTES_MAX, GROUP_RECORDS_MAX, INDEX_BEHIND_MAX};
 use crate::pack::PackWriter;
 use crate::shared::Shared;
 use crate::types::{Batch, Committed, Health, NewBlock};
@@ -238,10 +235,6 @@ impl Writer {
     /// and it cannot recover from a full disk as easily as the journal can.
     fn check_room(&self, accepted: &[(Waiting, Committed)]) -> Result<(), WriteError> {
         let need: usize = accepted.iter().map(|(one, _)| one.batch.bytes()).sum();
-        let Ok(space) = self.shared.disk.space(&self.shared.dir) else {
-            return Ok(()); // The write itself will tell.
-        };
-        let reserve = RESERVE_BYTES.min(space.total / RESERVE_PART);
-        if space.available < reserve.saturating_add(need as u64) { Err(WriteError::Full) } else { Ok(()) }
+        if self.shared.lacks_room_for(need as u64) { Err(WriteError::Full) } else { Ok(()) }
     }
 }

@@ -8,7 +8,7 @@ use crate::index::Index;
 use crate::index::apply::Applier;
 use crate::journal::{Frame, FramePlace, Journal};
 use crate::kv::Kv;
-use crate::limits::{INDEX_LEAVE_MAX, INDEX_RETRY, RESERVE_BYTES, RESERVE_PART};
+use crate::limits::{INDEX_LEAVE_MAX, INDEX_RETRY};
 use crate::medium::Medium;
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -111,9 +111,7 @@ impl Indexer {
                 return;
             }
             wait = (wait * 2).min(INDEX_RETRY.1);
-            if let Ok(space) = self.shared.disk.space(&self.shared.dir)
-                && space.available < RESERVE_BYTES.min(space.total / RESERVE_PART)
-            {
+            if self.shared.lacks_room_for(0) {
                 why = "the disk is full".into();
                 continue;
             }

@@ -7,6 +7,7 @@ use crate::error::{CommitError, KvError};
 use crate::index::Index;
 use crate::index::apply::Progress;
 use crate::journal::{Frame, Journal};
+use crate::limits::{RESERVE_BYTES, RESERVE_PART};
 use crate::pack::Packs;
 use crate::types::{Committed, DamagedPlace, Health, LastOf, NewBlock};
 use std::collections::{HashMap, HashSet};
@@ -122,6 +123,14 @@ impl Shared {
     /// The last durable record of a machine.
     pub(crate) fn head(&self, machine: MachineId) -> Option<LastOf> {
         self.live().heads.get(&machine).copied()
+    }
+
+    /// Whether `more` bytes would take of what is left to the index and to others. A disk that does not tell
+    /// will tell when it is written to.
+    pub(crate) fn lacks_room_for(&self, more: u64) -> bool {
+        let Ok(space) = self.disk.space(&self.dir) else { return false };
+        let reserve = RESERVE_BYTES.min(space.total / RESERVE_PART);
+        space.available < reserve.saturating_add(more)
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -190,7 +190,10 @@ impl Store {
 
     /// Whether commits are taken.
     pub fn health(&self) -> Health {
-        self.shared.health()
+        match self.shared.health() {
+            Health::Ok if self.shared.lacks_room_for(0) => Health::DiskFull,
+            health => health,
+        }
     }
 
     /// Finds an instant in the history of a machine, and says which gaps it lies in.

@@ -143,7 +143,7 @@ pub struct Sizes {
 pub enum Health {
     /// It does.
     Ok,
-    /// The last commit was refused for want of space; the next one may succeed.
+    /// The last commit was refused for want of space, or the next one would be; it may succeed all the same.
     DiskFull,
     /// It will not until it is opened again; the text says why.
     Poisoned(String),

@@ -179,6 +179,26 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A command line that could not be read: what is wrong with it, and as a hint what clap says besides.
+impl From<&clap::Error> for Failure {
+    fn from(error: &clap::Error) -> Self {
+        use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingSubcommand};
+        if matches!(error.kind(), DisplayHelpOnMissingArgumentOrSubcommand | MissingSubcommand) {
+            return Failure::usage("a command, or what it is about, is missing")
+                .hint("--help lists what there is");
+        }
+        let text = error.to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let failure = Failure::usage(words(message));
+        match words(rest) {
+            hint if hint.is_empty() => failure,
+            hint => failure.hint(hint),
+        }
+    }
+}
+
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let kind = match error.kind {

@@ -27,10 +27,14 @@ mod service;
 mod signals;
 
 use clap::Parser;
+use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     logging::start(cli.global.verbose, cli.command.is_service());
     let json = cli.global.json;
     match cli.run() {
@@ -40,4 +44,16 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// A command line that cannot be read, or that asked for help.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if !(error.use_stderr() && wants_json) {
+        // Help for people; it ends the process with clap's own code, 0 or 2.
+        error.exit();
+    }
+    let failure = Failure::from(error);
+    failure.print(true);
+    ExitCode::from(failure.exit_code())
 }

@@ -66,7 +66,7 @@ pub(crate) fn report(
         return Ok(());
     }
     let lists = [
-        (&summary.pending, "given with its last whole content; a newer one was not stored"),
+        (&summary.pending, "given with the last content that was stored; a newer one was not"),
         (&summary.torn, "given, but may mix several versions"),
         (&summary.damaged, "NOT restored: its stored content cannot be read"),
         (&summary.missing, "NOT restored: no content was ever stored"),

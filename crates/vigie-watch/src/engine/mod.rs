@@ -483,11 +483,7 @@ impl Engine {
             root.node.map_or(Below::default(), |node| self.count_below(node));
         let warning = match root.state {
             RootState::Lost => root.why_lost.clone().map(|why| format!("the root is lost: {why}")),
-            _ if root.unwatched > 0 => Some(format!(
-                "the kernel grants no watch for {} directories (fs.inotify.max_user_watches): they are only \
-                 compared from time to time",
-                root.unwatched
-            )),
+            _ if root.unwatched > 0 => Some(unwatched_warning(root.unwatched, self.next_sweep(root))),
             _ if root.remote => {
                 Some("a network file system: changes made by other machines go unseen".to_string())
             }
@@ -505,6 +501,11 @@ impl Engine {
             gaps: root.gaps.clone(),
             warning,
         }
+    }
+
+    /// Time until unwatched directories are compared again; none while that is being done.
+    fn next_sweep(&self, root: &Root) -> Option<Duration> {
+        root.sweep_at.map(|due| due.saturating_sub(self.now))
     }
 
     fn is_lost(&self, root: usize) -> bool {
@@ -558,4 +559,18 @@ impl Engine {
             self.notices.push(text);
         }
     }
+}
+
+/// What is said of directories that the kernel grants no watch for. `next` is until they are compared again.
+fn unwatched_warning(directories: u64, next: Option<Duration>) -> String {
+    let which = if directories == 1 { "1 directory" } else { &format!("{directories} directories") };
+    let next = match next {
+        Some(next) => format!("next in {} s", next.as_secs()),
+        None => "under way now".to_owned(),
+    };
+    format!(
+        "the kernel grants no watch for {which}: until fs.inotify.max_user_watches allows more, they are only \
+         compared, and a watch is asked for again, every minute or so, more rarely where comparing takes long \
+         ({next})"
+    )
 }

@@ -36,7 +36,7 @@ pub(super) struct Root {
     /// When its scan began.
     began: Duration,
     /// When it is scanned again for the sake of unwatched directories.
-    sweep_at: Option<Duration>,
+    pub(super) sweep_at: Option<Duration>,
     epoch: Epoch,
 }
 

@@ -68,10 +68,14 @@ pub(crate) fn query_pairs<const N: usize>(pairs: [(&str, Option<String>); N]) ->
 pub enum ContentState {
     /// All of it, as it was.
     Whole,
-    /// A newer version existed that is not in the store: the last whole one is given, with its own metadata.
+    /// A newer version existed that is not in the store: the last one that is there is given, which is whole, with
+    /// its own metadata.
     Pending,
     /// It changed under its reader every time: the bytes may mix several versions.
     Torn,
+    /// Both: a newer version existed, and the last one that is in the store is torn.
+    #[serde(rename = "pending,torn")]
+    PendingTorn,
     /// It never had content in the store: it is listed and cannot be given.
     None,
     /// A directory that could not be seen whole: what is given of its entries is the last known.
@@ -83,6 +87,7 @@ impl ContentState {
         ContentState::Whole,
         ContentState::Pending,
         ContentState::Torn,
+        ContentState::PendingTorn,
         ContentState::None,
         ContentState::Unseen,
     ];
@@ -93,6 +98,7 @@ impl ContentState {
             ContentState::Whole => "whole",
             ContentState::Pending => "pending",
             ContentState::Torn => "torn",
+            ContentState::PendingTorn => "pending,torn",
             ContentState::None => "none",
             ContentState::Unseen => "unseen",
         }

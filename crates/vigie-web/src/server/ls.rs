@@ -91,9 +91,12 @@ fn joined(top: &BytePath, below: &[u8]) -> Vec<u8> {
 pub(super) fn content_state(version: &NodeVersion) -> ContentState {
     match &version.state.content {
         None => ContentState::None,
-        Some(_) if version.state.pending => ContentState::Pending,
-        Some(content) if content.torn => ContentState::Torn,
-        Some(_) => ContentState::Whole,
+        Some(content) => match (version.state.pending, content.torn) {
+            (false, false) => ContentState::Whole,
+            (true, false) => ContentState::Pending,
+            (false, true) => ContentState::Torn,
+            (true, true) => ContentState::PendingTorn,
+        },
     }
 }
 

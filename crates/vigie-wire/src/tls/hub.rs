@@ -13,6 +13,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::BufReader;
@@ -87,7 +88,9 @@ impl HubTls {
     /// # Errors
     /// About this connection only.
     pub async fn accept(&self, tcp: TcpStream) -> Result<Link, AcceptError> {
+        // An IPv4 address that came to an IPv6 socket is shown as people write it.
         let remote = tcp.peer_addr()?;
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let slot = self.strangers.take(remote.ip()).ok_or(AcceptError::Busy)?;
         socket::prepare(&tcp)?;
         let tcp = BufReader::with_capacity(SOCKET_BUFFER_BYTES, tcp);

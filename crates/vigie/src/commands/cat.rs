@@ -11,7 +11,7 @@ use vigie_web::messages::{ContentState, TreeQuery};
 
 /// Print a file as it was
 ///
-/// Where a newer version existed that is not in the store, the last whole one is printed, and the exit code
+/// Where a newer version existed that is not in the store, the last one that is there is printed, and the exit code
 /// is 3.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -61,6 +61,13 @@ impl CatArgs {
                 context
                     .out
                     .warn("a newer version existed that is not in the store; this is the last whole one");
+                true
+            }
+            Some(ContentState::PendingTorn) => {
+                context.out.warn(
+                    "a newer version existed that is not in the store; this one changed while it was read, and may \
+                     mix several versions",
+                );
                 true
             }
             Some(ContentState::Torn) => {

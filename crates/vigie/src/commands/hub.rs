@@ -77,7 +77,7 @@ impl ServeArgs {
         let service = if self.read_only {
             HubService::start_read_only(&data, self.api).await?
         } else {
-            HubService::start(&data, Some(self.listen), self.api).await?
+            HubService::start(&data, Some(self.listen), self.api, None).await?
         };
         drop(context);
         end.next().await;

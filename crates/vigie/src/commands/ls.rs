@@ -16,8 +16,8 @@ const LINED_UP: usize = 512;
 /// List a directory as it was
 ///
 /// Above the roots of a machine, the directories that lead to them are listed. A file whose content is not
-/// in the store as it was is marked: `pending` (a newer version existed), `torn`, or `none`; a directory that could
-/// not be seen whole is marked `unseen`, and what is listed of it is what was known last.
+/// in the store as it was is marked: `pending` (a newer version existed), `torn` (it may mix several versions), both, or
+/// `none`; a directory that could not be seen whole is marked `unseen`, and what is listed of it is what was known last.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.

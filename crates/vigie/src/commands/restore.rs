@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
-use crate::output::{Bar, Output, count, escaped};
+use crate::output::{Bar, Output, count, counted, escaped};
 use crate::restoring::{reader, report};
 use crate::signals::EndSignals;
 use clap::Args;
@@ -82,7 +82,7 @@ impl RestoreArgs {
         let work = tokio::task::spawn_blocking(move || {
             let mut printed = Ok(());
             let done = extract(reader, &target, &options, &mut |event| match event {
-                Event::Progress { entries, bytes } => shown.set(bytes, format!("{} objects", count(entries))),
+                Event::Progress { entries, bytes } => shown.set(bytes, counted(entries, "object")),
                 Event::Planned { path, kind, action } if printed.is_ok() => {
                     printed = plan(&mut context.out, path, kind, action);
                 }
@@ -151,7 +151,7 @@ async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> R
     written?;
     whole.map_err(|error| Failure::of(&error))?;
     let flaws = [
-        (counts.pending, "files with their last whole content; a newer one was not stored"),
+        (counts.pending, "files with the last content that was stored; a newer one was not"),
         (counts.torn, "files with content that may mix several versions"),
         (counts.damaged, "files whose stored content cannot be read"),
         (counts.missing, "files of which no content was ever stored"),

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, hub_failure};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Paint, Table, ago, bytes, count, short_time, span};
+use crate::output::{Output, Paint, Table, ago, bytes, count, counted, short_time, span};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
@@ -106,9 +106,9 @@ fn shown_hub(out: &Output, hub: &HubStatus) -> Vec<String> {
     let mut lines = vec![
         format!("hub      vigie {}, store {}{listen}", hub.version, out.paint(paint, &hub.store)),
         format!(
-            "stored   {} records, {} blocks: journal {}, packs {}, index {}",
-            count(records),
-            count(blocks),
+            "stored   {}, {}: journal {}, packs {}, index {}",
+            counted(records, "record"),
+            counted(blocks, "block"),
             bytes(journal_bytes),
             bytes(pack_bytes),
             bytes(index_bytes)
@@ -175,7 +175,7 @@ fn waiting(agent: &AgentStatus) -> String {
         return "nothing".to_owned();
     }
     let lag = span(Duration::from_millis(queue.lag_ms));
-    format!("{} records, {} contents, {lag} behind", count(facts), count(queue.contents))
+    format!("{}, {}, {lag} behind", counted(facts, "record"), counted(queue.contents, "content"))
 }
 
 fn roots_table<'a>(agents: impl IntoIterator<Item = &'a AgentStatus>) -> Vec<String> {

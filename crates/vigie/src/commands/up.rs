@@ -56,7 +56,7 @@ impl UpArgs {
             None => places::hub_data()?,
         };
         let mut end = EndSignals::listen()?;
-        let hub = HubService::start(&data, self.listen, self.api).await?;
+        let hub = HubService::start(&data, self.listen, self.api, Some(&name)).await?;
         let own = roots::byte_path(&data)?;
         for remark in roots::leave_out(&roots, std::slice::from_ref(&own))? {
             context.out.remark(&remark);

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, hub_failure};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Bar, Paint, bytes, count, escaped};
+use crate::output::{Bar, Paint, bytes, count, counted, escaped};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -108,8 +108,11 @@ impl Report {
         }
         match line {
             VerifyLine::Progress(progress) => {
-                let of = if progress.blocks_total > 0 { count(progress.blocks_total) } else { "?".into() };
-                self.bar.set(progress.bytes, format!("{} of {of} blocks", count(progress.blocks)));
+                let of = match progress.blocks_total {
+                    0 => "? blocks".to_owned(),
+                    total => counted(total, "block"),
+                };
+                self.bar.set(progress.bytes, format!("{} of {of}", count(progress.blocks)));
             }
             VerifyLine::DamagedBlock(block) => self.damaged(&block)?,
             VerifyLine::DamagedPlace(place) if !self.context.out.is_json() => {
@@ -139,7 +142,9 @@ impl Report {
         }
         let unnamed = files_total.saturating_sub(files.len() as u64);
         if unnamed > 0 {
-            self.print_bad(&format!("damaged  {} more files share that block", count(unnamed)))?;
+            let share = if unnamed == 1 { "shares" } else { "share" };
+            let text = format!("damaged  {} {share} that block", counted(unnamed, "more file"));
+            self.print_bad(&text)?;
         }
         if *files_total == 0 {
             self.print_bad(&format!("damaged  block {digest}, which no file needs  ({why})"))?;
@@ -183,7 +188,8 @@ impl Report {
                 }
                 self.context.out.paint(Paint::Bad, &text)
             };
-            let what = format!("{} blocks ({}), {} records", count(blocks), bytes(size), count(records));
+            let what =
+                format!("{} ({}), {}", counted(blocks, "block"), bytes(size), counted(records, "record"));
             self.context.out.line(&format!("{what}: {found}"))?;
         }
         self.context.out.flush()?;

@@ -41,6 +41,11 @@ pub(crate) fn count(number: u64) -> String {
     out
 }
 
+/// A number and what it counts: `1 block`, `2 blocks`. For nouns that only take an s.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A span in its largest fitting unit, and the next: `3 ms`, `4.2 s`, `5m 10s`, `2h 3m`, `4d 1h`.
 pub(crate) fn span(span: Duration) -> String {
     let secs = span.as_secs();

@@ -8,7 +8,7 @@ mod style;
 mod table;
 
 pub(crate) use aside::Aside;
-pub(crate) use human::{ago, bytes, count, escaped, long_mode, short_time, span};
+pub(crate) use human::{ago, bytes, count, counted, escaped, long_mode, short_time, span};
 pub(crate) use progress::Bar;
 pub(crate) use style::Paint;
 pub(crate) use table::Table;

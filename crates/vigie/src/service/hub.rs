@@ -10,6 +10,7 @@ use vigie_hub::{Config, Hub, Running, StartError};
 use vigie_model::SystemClock;
 use vigie_store::OpenError;
 use vigie_web::server::{Listen, ListenError, TCP_WARNING, serve_hub};
+use vigie_wire::AuthorityError;
 
 /// A hub that runs in this process.
 pub(crate) struct HubService {
@@ -19,28 +20,33 @@ pub(crate) struct HubService {
 }
 
 impl HubService {
-    /// Starts a hub on its data directory, and its API.
+    /// Starts a hub on its data directory, and its API. The machine `own` is enrolled before anyone can ask: a
+    /// flush must know that there is somebody to wait for.
     pub(crate) async fn start(
         data: &Path,
         listen: Option<SocketAddr>,
         api: Option<SocketAddr>,
+        own: Option<&str>,
     ) -> Result<Self, Failure> {
-        Self::start_as(Config { data: data.to_owned(), listen, read_only: false }, api).await
+        Self::start_as(Config { data: data.to_owned(), listen, read_only: false }, api, own).await
     }
 
     /// Starts a hub that gives what is whole of a damaged store, and its API. No agent reaches it.
     pub(crate) async fn start_read_only(data: &Path, api: Option<SocketAddr>) -> Result<Self, Failure> {
         let service =
-            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api).await?;
+            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api, None).await?;
         tracing::warn!("for reading only: nothing is taken from agents, and the store is left as it is");
         Ok(service)
     }
 
-    async fn start_as(config: Config, api: Option<SocketAddr>) -> Result<Self, Failure> {
+    async fn start_as(config: Config, api: Option<SocketAddr>, own: Option<&str>) -> Result<Self, Failure> {
         let data = &config.data.clone();
         let (hub, running) = Hub::start(config, Arc::new(SystemClock::default()))
             .await
             .map_err(|error| start_failure(data, &error))?;
+        if let Some(name) = own {
+            hub.enrol_machine(name).await.map_err(|e| Failure::of(&e))?;
+        }
         let listen = Listen { socket: data.join(places::HUB_SOCKET), tcp: api };
         let api = serve_hub(&listen, Arc::new(hub.clone())).await.map_err(|e| listen_failure(&e))?;
         tracing::info!(socket = %listen.socket.display(), "API");
@@ -71,6 +77,10 @@ pub(crate) fn start_failure(data: &Path, error: &StartError) -> Failure {
             Some(hint) => failure.hint(hint),
             None => failure,
         },
+        StartError::Authority(AuthorityError::Damaged { path, .. }) => failure.hint(format!(
+            "bring {} back from a copy; without one, move it away and enrol every machine again: what is stored stays",
+            path.display()
+        )),
         StartError::Listen { .. } => failure.hint("give another address with --listen"),
         _ => failure,
     }

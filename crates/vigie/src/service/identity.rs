@@ -9,7 +9,7 @@ use std::sync::Arc;
 use vigie_model::{Clock, SystemClock};
 use vigie_web::server::{Listen, serve_agent};
 use vigie_wire::frame::RefuseCode;
-use vigie_wire::{Backoff, ConnectError, EnrolError, EnrolKey, Identity, Token};
+use vigie_wire::{Backoff, ConnectError, EnrolError, EnrolKey, Identity, IdentityError, Token};
 
 /// The token, if there is one. A machine that is enrolled needs none: that its file is gone is no error then.
 pub(crate) fn token(file: Option<&Path>, state: &Path) -> Result<Option<Token>, Failure> {
@@ -33,11 +33,12 @@ pub(crate) async fn identity(
     token: Option<Token>,
     name: Option<&str>,
 ) -> Result<Identity, Failure> {
-    let known = Identity::load(state).map_err(|e| Failure::of(&e))?;
+    let known = Identity::load(state).map_err(|e| unusable(&e, name))?;
     let is_usable =
         |known: &Identity, token: &Token| known.authority() == token.authority() && is_valid(known);
     let identity = match (known, token) {
         (Some(known), Some(token)) if !is_usable(&known, &token) => enrol(hub, state, &token, name).await?,
+        (Some(known), None) if !is_valid(&known) => return Err(expired(&known)),
         (Some(known), token) => {
             if token.is_some() {
                 tracing::info!("this machine is enrolled already: the token is not used");
@@ -52,6 +53,30 @@ pub(crate) async fn identity(
     };
     check_name(identity.name(), name)?;
     Ok(identity)
+}
+
+/// Why what the state directory holds is no identity, and what can be done about it.
+fn unusable(error: &IdentityError, name: Option<&str>) -> Failure {
+    let failure = Failure::of(error);
+    match error {
+        IdentityError::Damaged { path, .. } => failure.hint(format!(
+            "move {} away, and enrol this machine again under its name: {} on the hub makes a token; what is stored of \
+             it stays",
+            path.display(),
+            invite(name)
+        )),
+        _ => failure,
+    }
+}
+
+/// A hub refuses a certificate that has ended, and so it cannot be renewed over the link either.
+fn expired(known: &Identity) -> Failure {
+    let ended = vigie_web::text::rfc3339(known.card().not_after);
+    Failure::failed(format!("the certificate of this machine expired at {ended}")).hint(format!(
+        "make a token on the hub with {}, and give it with --token-file; if that time is still to come, set this \
+         machine's clock",
+        invite(Some(known.name()))
+    ))
 }
 
 fn check_name(real: &str, wanted: Option<&str>) -> Result<(), Failure> {

@@ -2,9 +2,9 @@
 
 use crate::commands::log::print;
 use crate::failure::Failure;
-use crate::output::{Output, Paint, count};
+use crate::output::{Output, Paint, counted};
 use std::collections::{HashMap, HashSet};
-use vigie_model::{FileEvent, FileTime, GapCause, MachineId, Record, Seq, UnixNanos};
+use vigie_model::{BytePath, EdgeName, FileEvent, FileTime, GapCause, MachineId, Record, Seq, UnixNanos};
 use vigie_store::{Store, StoreError};
 use vigie_web::journal::Teller;
 use vigie_web::messages::LogLine;
@@ -87,21 +87,31 @@ fn print_shown(out: &mut Output, shown: Shown) -> std::io::Result<()> {
         Shown::Line(line) if out.is_json() => out.json(&line),
         Shown::Line(line) => print(out, &line),
         Shown::Watching { root, found } => {
-            let text = format!("watching {root}: {} objects are there", count(found));
+            let are = if found == 1 { "is" } else { "are" };
+            let text = format!("watching {root}: {} {are} there", counted(found, "object"));
             let text = out.paint(Paint::Good, &text);
             out.line(&text)
         }
     }
 }
 
-/// Which machines are in the middle of a first scan, and what it found.
+/// Which machines are in the middle of first scans, and what these found.
 #[derive(Debug, Default)]
 struct Scans {
     /// What changed before this was there already.
     began: UnixNanos,
-    found: HashMap<MachineId, u64>,
+    first: HashMap<MachineId, FirstScans>,
     /// Machines of which everything was new: old contents that still come in were only read now.
     scanned: HashSet<MachineId>,
+}
+
+/// The first scans of one machine. They follow each other, root by root.
+#[derive(Debug, Default)]
+struct FirstScans {
+    /// Roots whose scan is not complete, and whether the root itself was found.
+    roots: HashMap<BytePath, bool>,
+    /// What the scan under way found below its root.
+    found: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -120,19 +130,16 @@ impl Scans {
         let Ok(event) = FileEvent::decode(&record.fact) else { return Scanned::No };
         match &event {
             FileEvent::GapOpened(gap) if gap.cause == GapCause::FirstScan => {
-                self.found.entry(machine).or_default();
+                self.first.entry(machine).or_default().roots.entry(gap.root.clone()).or_default();
                 self.scanned.insert(machine);
                 return Scanned::Found;
             }
-            FileEvent::GapClosed(gap) if self.found.contains_key(&machine) => {
-                let found = self.found.remove(&machine).unwrap_or_default();
-                return Scanned::Ended { root: gap.root.to_string(), found };
-            }
+            FileEvent::GapClosed(gap) => return self.ended(machine, &gap.root),
             _ => {}
         }
-        let changed = match (&event, self.found.get_mut(&machine)) {
-            (FileEvent::Created(created), Some(found)) => {
-                *found += 1;
+        let changed = match (&event, self.first.get_mut(&machine)) {
+            (FileEvent::Created(created), Some(first)) => {
+                first.note(&created.name);
                 created.meta.ctime
             }
             (FileEvent::Linked(_), Some(_)) => return Scanned::Found,
@@ -141,8 +148,92 @@ impl Scans {
         };
         if nanos(changed) < i128::from(self.began.0) { Scanned::Found } else { Scanned::No }
     }
+
+    fn ended(&mut self, machine: MachineId, root: &BytePath) -> Scanned {
+        let Some(first) = self.first.get_mut(&machine) else { return Scanned::No };
+        let Some(itself) = first.roots.remove(root) else { return Scanned::No };
+        let found = std::mem::take(&mut first.found) + u64::from(itself);
+        if first.roots.is_empty() {
+            self.first.remove(&machine);
+        }
+        Scanned::Ended { root: root.to_string(), found }
+    }
+}
+
+impl FirstScans {
+    /// Every root is there from the beginning, whichever is scanned first.
+    fn note(&mut self, name: &EdgeName) {
+        match name {
+            EdgeName::Root(root) if self.roots.contains_key(root) => {
+                self.roots.insert(root.clone(), true);
+            }
+            _ => self.found += 1,
+        }
+    }
 }
 
 fn nanos(time: FileTime) -> i128 {
     i128::from(time.secs) * 1_000_000_000 + i128::from(time.nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::files::{Created, GapClosed, GapOpened};
+    use vigie_model::{Incarnation, Metadata, Name, NodeId, NodeType, Origin, RecordNo};
+
+    fn path(text: &str) -> BytePath {
+        BytePath::new(text.as_bytes()).unwrap()
+    }
+
+    fn record(event: FileEvent) -> Record {
+        let origin = Origin { machine: MachineId([1; 16]), incarnation: Incarnation(1), n: RecordNo(1) };
+        let now = UnixNanos(2_000_000_000);
+        Record { seq: Seq(1), origin, received: now, fact: event.encode(now) }
+    }
+
+    fn opened(root: &str) -> Record {
+        let gap = GapOpened { root: path(root), cause: GapCause::FirstScan, since: None };
+        record(FileEvent::GapOpened(gap))
+    }
+
+    fn created(name: EdgeName) -> Record {
+        let time = FileTime { secs: 0, nanos: 0 };
+        let meta = Metadata {
+            node_type: NodeType::Directory,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: time,
+            ctime: time,
+            size: 0,
+            xattrs: Vec::new(),
+        };
+        let (parent, node) = (NodeId([2; 16]), NodeId([3; 16]));
+        record(FileEvent::Created(Created { parent, name, node, meta, pending: false }))
+    }
+
+    fn closed(root: &str) -> Record {
+        record(FileEvent::GapClosed(GapClosed { root: path(root) }))
+    }
+
+    #[test]
+    fn the_end_of_every_roots_first_scan_is_told_with_its_own_count() {
+        let mut scans = Scans { began: UnixNanos(1_000_000_000), ..Scans::default() };
+        let entry = || created(EdgeName::Entry(Name::new(&b"a"[..]).unwrap()));
+        for root in ["/a", "/b"] {
+            assert_eq!(scans.take(&opened(root)), Scanned::Found);
+        }
+        for root in ["/a", "/b"] {
+            assert_eq!(scans.take(&created(EdgeName::Root(path(root)))), Scanned::Found);
+        }
+        for (root, below) in [("/b", 3), ("/a", 1)] {
+            for _ in 0..below {
+                assert_eq!(scans.take(&entry()), Scanned::Found);
+            }
+            let ended = Scanned::Ended { root: root.into(), found: below + 1 };
+            assert_eq!(scans.take(&closed(root)), ended);
+        }
+        assert_eq!(scans.take(&closed("/a")), Scanned::No, "that of a later gap");
+    }
 }

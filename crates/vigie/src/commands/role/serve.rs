@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Aside, Output, Paint, span};
+use crate::output::{Aside, Output, Paint, counted, span};
 use crate::signals::EndSignals;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -183,7 +183,7 @@ fn print(out: &mut Output, line: &Line) -> std::io::Result<()> {
             out.line(&format!("{client:<21}  {gone}  {why}{was}"))?;
         }
         Line::Missed { lines } => {
-            out.warn(&format!("{lines} lines were not printed: the output is too slow"))
+            out.warn(&format!("not printed, the output being too slow: {}", counted(*lines, "line")))
         }
     }
     out.flush()
