@@ -49,6 +49,9 @@ fn deed(fs: &FakeFs, dice: &mut Dice, kind: usize) -> String {
             1 => ("mkfifo", fs.mkfifo(&new)),
             _ => ("setxattr", fs.setxattr(&some, b"user.mood", &[dice.below(256) as u8])),
         },
+        20 if some != ROOT && dice.percent(30) => {
+            ("close", fs.chmod(&some, 0o200 + dice.below(0o200) as u32))
+        }
         20 => ("chmod", fs.chmod(&some, 0o600 + dice.below(0o200) as u32)),
         21 => ("chown", fs.chown(&some, dice.below(3) as u32, dice.below(3) as u32)),
         22 => across(fs, dice, &some, &new),

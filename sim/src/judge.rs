@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
-use vigie_model::{BytePath, EdgeName, MachineId, NodeId, Seq};
+use vigie_model::{BytePath, EdgeName, MachineId, NodeId, NodeType, Seq};
 use vigie_store::Store;
 use vigie_watch::fakes::SnapshotNode;
 
@@ -20,12 +20,12 @@ pub(crate) fn compare(
     let Some(top) = store.lookup(machine, root, at)? else { bail!("root {root} is unknown at #{at}") };
     let mut found = BTreeMap::new();
     walk(store, machine, top, Vec::new(), at, &mut found)?;
-    for path in found.keys() {
+    for path in found.keys().filter(|path| !is_below_closed(model, path)) {
         ensure!(model.contains_key(path), "`{}` came back and was not there", path.escape_ascii());
     }
     let mut nodes: HashMap<u64, NodeId> = HashMap::new();
     let mut inodes: HashMap<NodeId, u64> = HashMap::new();
-    for (path, was) in model {
+    for (path, was) in model.iter().filter(|(path, _)| !is_below_closed(model, path)) {
         let Some(node) = found.get(path) else { bail!("`{}` did not come back", path.escape_ascii()) };
         compare_node(store, machine, *node, at, was).with_context(|| format!("`{}`", path.escape_ascii()))?;
         let same_node = *nodes.entry(was.ino).or_insert(*node) == *node;
@@ -33,6 +33,21 @@ pub(crate) fn compare(
         ensure!(same_node && same_inode, "`{}` is linked otherwise than it was", path.escape_ascii());
     }
     Ok(())
+}
+
+/// Whether it is a directory that cannot be listed.
+fn is_closed(was: &SnapshotNode) -> bool {
+    was.meta.node_type == NodeType::Directory && is_unreadable(was)
+}
+
+fn is_unreadable(was: &SnapshotNode) -> bool {
+    was.meta.mode & 0o400 == 0
+}
+
+/// Whether something lies below a directory that cannot be listed: of that, only what was known last comes back.
+fn is_below_closed(model: &Model, path: &[u8]) -> bool {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    slashes.into_iter().any(|at| model.get(&path[..at]).is_some_and(is_closed))
 }
 
 fn walk(
@@ -60,7 +75,15 @@ fn walk(
 fn compare_node(store: &Store, machine: MachineId, node: NodeId, at: Seq, was: &SnapshotNode) -> Result<()> {
     let Some(version) = store.node(machine, node, at)? else { bail!("its node has no state") };
     let state = version.state;
-    ensure!(!state.pending, "its content is still pending");
+    if is_closed(was) {
+        ensure!(state.pending, "it cannot be listed, and looks as if it were seen whole");
+        ensure!(state.meta.mode == was.meta.mode, "its mode is {:o}", state.meta.mode);
+        return Ok(());
+    }
+    if state.pending && was.content.is_some() && is_unreadable(was) {
+        return Ok(());
+    }
+    ensure!(!state.pending, "its content is still pending, or it is unseen");
     // The size of anything but a file or a symlink says nothing, and a `ctime` cannot be given back: a change
     // of it alone, as renaming makes, is not recorded.
     let (mut is, mut should) = (state.meta.clone(), was.meta.clone());

@@ -54,8 +54,18 @@ impl Engine {
             }
             Err(OpenError::NotThere) => self.look_again(&due),
             Err(OpenError::Refused(error)) => {
-                // Something happened in it, and what, cannot be seen.
+                // Something happened in it, and what, cannot be seen; but perhaps under another name.
                 self.cannot_list(*dir, &error);
+                self.look_at_other_names(*dir, name, due.why);
+            }
+        }
+    }
+
+    fn look_at_other_names(&mut self, dir: Key, name: &[u8], why: Why) {
+        let Some(node) = self.index.child(dir, name) else { return };
+        for (dir, name) in self.index.names(node) {
+            if !self.is_unlisted(dir) {
+                self.mark_spot(Spot { dir, name }, why, When::Now);
             }
         }
     }

@@ -19,8 +19,9 @@ pub(super) struct Hidden {
     unlisted: BTreeSet<Key>,
     /// Entries that could not be looked at.
     entries: BTreeMap<Key, Unlooked>,
-    /// When to try again without being told.
+    /// When to try again without being told, and from which directory on.
     retry_at: Duration,
+    retry_from: Key,
 }
 
 /// Entries of one directory that could not be looked at.
@@ -30,6 +31,12 @@ struct Unlooked {
     names: BTreeMap<Box<[u8]>, bool>,
     /// There are more: only a listing tells when all can be looked at.
     more: bool,
+}
+
+impl Unlooked {
+    fn is_worth_retrying(&self) -> bool {
+        self.more || self.names.values().any(|mounted| !mounted)
+    }
 }
 
 impl Hidden {
@@ -144,9 +151,14 @@ impl Engine {
             return;
         }
         self.hidden.retry_at = self.now + UNSEEN_RETRY;
-        let dirs = self.hidden.unlisted.iter().chain(self.hidden.entries.keys());
-        let dirs: Vec<Key> = dirs.copied().take(UNSEEN_RETRY_MAX).collect();
-        for dir in dirs {
+        // Of what is mounted, an event tells.
+        let entries = self.hidden.entries.iter().filter(|(_, unlooked)| unlooked.is_worth_retrying());
+        let all: BTreeSet<Key> =
+            self.hidden.unlisted.iter().chain(entries.map(|(dir, _)| dir)).copied().collect();
+        let from = self.hidden.retry_from;
+        let dirs: Vec<Key> = all.range(from..).chain(all.range(..from)).copied().collect();
+        self.hidden.retry_from = dirs.get(UNSEEN_RETRY_MAX).copied().unwrap_or_default();
+        for dir in dirs.into_iter().take(UNSEEN_RETRY_MAX) {
             if !self.is_hidden(dir) {
                 self.push_live(dir, self.is_unlisted(dir));
             }
@@ -222,6 +234,10 @@ impl Engine {
     /// Which directories are unseen, and why, in words; the first of them.
     pub(super) fn unseen_notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
+        let Hidden { covered, unlisted, entries, .. } = &self.hidden;
+        if covered.is_empty() && unlisted.is_empty() && entries.is_empty() {
+            return notices;
+        }
         let mut stack: Vec<Key> = self.roots.iter().filter(|r| !r.nested).filter_map(|r| r.node).collect();
         while let Some(dir) = stack.pop() {
             if notices.len() >= UNSEEN_NAMED_MAX {

@@ -137,10 +137,11 @@ impl Job<'_> {
     fn object(&mut self, step: &Step) -> Result<(), TreeError> {
         let meta = &step.version.state.meta;
         if step.is_directory() {
-            return Ok(match step.version.state.pending {
-                true => self.out.unseen_directory(&step.path, meta)?,
-                false => self.out.directory(&step.path, meta)?,
-            });
+            let written = match step.version.state.pending {
+                true => self.out.unseen_directory(&step.path, meta),
+                false => self.out.directory(&step.path, meta),
+            };
+            return Ok(written?);
         }
         if !self.seen.insert(step.node) {
             let first = self.first_path(step)?;

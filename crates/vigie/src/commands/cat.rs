@@ -16,8 +16,8 @@ use vigie_web::messages::{ContentState, TreeQuery};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
-Exit code 3 when the content is pending or torn, or the instant lies in a gap, or after the machine was
-heard of last.
+Exit code 3 when the content is pending or torn, or lies in a directory that was unseen then, or the
+instant lies in a gap, or after the machine was heard of last.
 
 EXAMPLES:
   vigie cat web01:/etc/hosts --at '1h ago'

@@ -23,9 +23,9 @@ use vigie_web::text::Shown;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
-Exit code 3 when something could not be given as it was: content pending, torn or damaged, metadata
-that this user may not set, or an instant inside a gap, or after the machine was heard of last. What is
-missing is named.
+Exit code 3 when something could not be given as it was: content pending, torn or damaged, a directory that
+was unseen then, metadata that this user may not set, or an instant inside a gap, or after the machine was
+heard of last. What is missing is named.
 
 EXAMPLES:
   vigie restore web01:/etc ./etc --at '1h ago'

@@ -18,7 +18,7 @@ use vigie_model::{FileTime, NodeId};
 const NONE: u32 = u32::MAX;
 
 /// A node of the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     slot: u32,
     turn: u32,
