@@ -3,7 +3,11 @@
 //! In reading order:
 //! [`limits`] every bound, with its reason ·
 //! [`tic`] bytes to frames, without I/O ·
-//! [`identity`] who the meter belongs to, hidden unless asked.
+//! [`identity`] who the meter belongs to, hidden unless asked ·
+//! [`sample`] a frame with its moment, as it is told ·
+//! [`device`] the serial line ·
+//! [`line`](mod@line) the line through speeds, silence and unplugging ·
+//! [`simulate`] a meter that is not there.
 //!
 //! ```
 //! use vigie_meter::tic::{Decoder, Event, Mode, Parity};
@@ -16,8 +20,15 @@
 //! assert!(matches!(&values[..], [Event::Group(reading)] if reading.value.number() == Some(390)));
 //! ```
 
+pub mod device;
 pub mod identity;
 pub mod limits;
+pub mod line;
+pub mod sample;
+pub mod simulate;
 pub mod tic;
 
+pub use device::{Device, DeviceError};
 pub use identity::Identity;
+pub use line::{LineConfig, News, listen};
+pub use sample::Sample;

@@ -33,3 +33,12 @@ pub const COUNTER_SLACK_WH: u64 = 20;
 
 /// The largest power of the connections that these meters serve, in VA (36 kVA, "tarif bleu").
 pub const CONNECTION_VA: u64 = 36_000;
+
+/// Read from the device at a time: a tenth of a second at 9600 baud is 96 bytes.
+pub(crate) const PIECE_BYTES: usize = 1024;
+
+/// How often it is looked whether the line is silent or its speed wrong.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
+
+/// Between two attempts to open a device that has gone: a USB adapter takes a second or two to come back.
+pub const REOPEN: Duration = Duration::from_secs(1);

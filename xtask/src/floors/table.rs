@@ -66,5 +66,6 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-watch/tests/it/real.rs", "truncate(2), by path"),
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
     ("crates/vigie-role/src/clock.rs", "a timer in the runtime"),
+    ("crates/vigie-meter/src/device.rs", "a serial line in the runtime"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
 ];

@@ -5,6 +5,7 @@ use super::group::FaultKind;
 use super::mode::Mode;
 use super::value::{Reading, Value};
 use crate::limits;
+use serde::Serialize;
 
 /// A frame: what a meter says of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +21,12 @@ pub struct Frame {
 }
 
 /// Something of a frame that did not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Why.
     pub kind: FaultKind,
     /// Of which label, where that is known for sure.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 

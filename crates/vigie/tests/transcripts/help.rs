@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role",
+    "drain", "undrain", "role", "meter",
 ];
 
 #[test]
@@ -27,6 +27,7 @@ fn every_command_has_examples() {
         ["hub", "invite"],
         ["health", "serve"],
         ["health", "check"],
+        ["meter", "simulate"],
         ["role", "serve"],
         ["role", "join"],
         ["role", "fence"],
