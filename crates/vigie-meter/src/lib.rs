@@ -7,7 +7,8 @@
 //! [`sample`] a frame with its moment, as it is told ·
 //! [`device`] the serial line ·
 //! [`line`](mod@line) the line through speeds, silence and unplugging ·
-//! [`simulate`] a meter that is not there.
+//! [`simulate`] a meter that is not there ·
+//! [`sinks`] Prometheus, InfluxDB, MQTT.
 //!
 //! ```
 //! use vigie_meter::tic::{Decoder, Event, Mode, Parity};
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod line;
 pub mod sample;
 pub mod simulate;
+pub mod sinks;
 pub mod tic;
 
 pub use device::{Device, DeviceError};

@@ -42,3 +42,51 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// Between two attempts to open a device that has gone: a USB adapter takes a second or two to come back.
 pub const REOPEN: Duration = Duration::from_secs(1);
+
+/// Age at which values are no longer shown to Prometheus: five of its usual questions would have seen a newer one.
+pub const STALE: Duration = Duration::from_secs(60);
+
+/// Clients of the metrics at the same time; more wait.
+pub(crate) const METRICS_CLIENTS: usize = 32;
+
+/// How long a client of the metrics may take to ask.
+pub(crate) const METRICS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one connection lasts at most, so that a slow reader frees its place.
+pub(crate) const METRICS_CONNECTION: Duration = Duration::from_secs(120);
+
+/// Longest file of credentials.
+pub(crate) const SECRET_BYTES: u64 = 4096;
+
+/// A file of the spool: small enough to be read at once.
+pub(crate) const SEGMENT_BYTES: u64 = 1024 * 1024;
+
+/// All files of one sink's spool. A frame is about 1 KiB, so this is a week of the fastest meter.
+pub const SPOOL_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Records that one attempt sends: a few seconds' worth normally, and few attempts after a long outage.
+pub(crate) const BATCH: usize = 200;
+
+/// Frames that wait for a sink in memory while it works; more go to its spool.
+pub(crate) const WAITING: usize = 256;
+
+/// How long a sink may take for one batch before it counts as down.
+pub(crate) const SINK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two attempts to reach a sink that is down, at first and at most.
+pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// At the end: how long the last frames may take to reach their sink before they go to its spool.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Longest answer of a database that is read: an error's text.
+pub(crate) const ANSWER_BYTES: usize = 16 * 1024;
+
+/// Largest message to a broker: a frame of JSON with every label of a producer is about 8 KiB.
+pub(crate) const MQTT_BYTES: usize = 64 * 1024;
+
+/// Requests to a broker that wait for the connection.
+pub(crate) const MQTT_QUEUE: usize = 64;
+
+/// How long one attempt to send waits for a connection that is being made.
+pub(crate) const MQTT_CONNECT: Duration = Duration::from_secs(3);

@@ -82,6 +82,7 @@ impl Command {
             Command::Hub(args) => args.command.is_none(),
             Command::Agent(_) => true,
             Command::Health(args) => args.is_service(),
+            Command::Meter(args) => args.is_service(),
             _ => false,
         }
     }

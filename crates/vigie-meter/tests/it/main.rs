@@ -5,4 +5,8 @@
 
 mod damage;
 mod golden;
+mod influx;
 mod line;
+mod metrics;
+mod mqtt;
+mod world;

@@ -3,6 +3,7 @@
 mod read;
 mod shown;
 mod simulate;
+mod sinks;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -19,6 +20,8 @@ use clap::{Args, Subcommand};
 EXAMPLES:
   vigie meter --device /dev/ttyUSB0 --once      one frame, with what its labels mean
   vigie meter --device /dev/serial0 --json      every frame as one line of JSON
+  vigie meter --device /dev/ttyUSB0 --influx http://localhost:8086 --compat teleinfo.py
+  vigie meter --device /dev/ttyUSB0 --mqtt mqtt://homeassistant.local --metrics 127.0.0.1:9101 --quiet
   vigie meter simulate --link /tmp/linky        a meter to try it with: vigie meter --device /tmp/linky"
 )]
 pub(crate) struct MeterArgs {
@@ -35,6 +38,11 @@ enum MeterCommand {
 }
 
 impl MeterArgs {
+    /// Whether it stays and serves.
+    pub(crate) fn is_service(&self) -> bool {
+        self.command.is_none() && self.read.has_sinks()
+    }
+
     pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
         match self.command {
             Some(MeterCommand::Simulate(args)) => args.run(context).await,

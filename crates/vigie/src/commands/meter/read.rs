@@ -1,6 +1,7 @@
 //! What `vigie meter` does without a word behind it: read the line.
 
 use super::shown;
+use super::sinks::{SinkArgs, Sinks};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::signals::EndSignals;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use vigie_meter::tic::{Mode, Parity, Ways};
+use vigie_meter::tic::{Counts, Mode, Parity, Ways};
 use vigie_meter::{DeviceError, Identity, LineConfig, News, Sample, listen};
 
 /// Which line, and what to do with what it says.
@@ -47,6 +48,9 @@ pub(super) struct ReadArgs {
     /// them that is made with this machine's /etc/machine-id
     #[arg(long)]
     show_ids: bool,
+
+    #[command(flatten)]
+    sinks: SinkArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -64,12 +68,20 @@ enum ParityChoice {
 }
 
 impl ReadArgs {
+    /// Whether values go anywhere but to the screen.
+    pub(super) fn has_sinks(&self) -> bool {
+        self.sinks.is_any()
+    }
+
     pub(super) async fn run(self, context: Context) -> Result<Outcome, Failure> {
         let Some(device) = self.device.clone() else { return Err(no_device()) };
         let mut end = EndSignals::listen()?;
         let identity = if self.show_ids { Identity::Plain } else { hidden(&context) };
         let wanted = if self.once { Some(1) } else { self.frames };
-        let mut desk = Desk { context, identity, device, once: self.once, wanted, shown: 0, failed: None };
+        let sinks = self.sinks.start(&context).await?;
+        let quiet = self.sinks.quiet;
+        let mut desk =
+            Desk { context, identity, device, once: self.once, quiet, wanted, shown: 0, failed: None, sinks };
         let config = LineConfig { path: desk.device.clone(), ways: self.ways(), wait: self.wait };
         let give_up = async {
             match wanted {
@@ -78,12 +90,12 @@ impl ReadArgs {
             }
         };
         let ended = tokio::select! {
-            ended = listen(config, |news, _| desk.hear(news)) => ended.map_err(|error| refused(&error)),
+            ended = listen(config, |news, counts| desk.hear(news, counts)) => ended.map_err(|error| refused(&error)),
             () = give_up => Err(Failure::inconclusive(format!("fewer frames than wanted came within {} s", self.within))
                 .hint("is the meter connected to the right pins, and the speed right? -v tells what is tried")),
             () = end.next() => Ok(()),
         };
-        desk.finish(ended)
+        desk.finish(ended).await
     }
 
     fn ways(&self) -> Ways {
@@ -107,9 +119,11 @@ struct Desk {
     identity: Identity,
     device: PathBuf,
     once: bool,
+    quiet: bool,
     wanted: Option<u64>,
     shown: u64,
     failed: Option<Failure>,
+    sinks: Sinks,
 }
 
 /// What happens on the line besides frames, for scripts.
@@ -123,11 +137,13 @@ struct NewsLine {
 
 impl Desk {
     /// Takes news; false when no more are wanted.
-    fn hear(&mut self, news: News) -> bool {
+    fn hear(&mut self, news: News, counts: &Counts) -> bool {
         if let News::Frame(frame) = news {
             let sample = Sample::new(frame, Timestamp::now(), &self.identity);
+            self.sinks.frame(&sample, counts);
             return self.frame(&sample);
         }
+        self.sinks.news(&news, counts);
         if self.context.out.is_json() {
             return self.news_line(&news);
         }
@@ -145,7 +161,9 @@ impl Desk {
             return true;
         }
         let out = &mut self.context.out;
-        let printed = if out.is_json() {
+        let printed = if self.quiet {
+            Ok(())
+        } else if out.is_json() {
             out.json(sample)
         } else if self.once {
             shown::table(out, sample)
@@ -183,12 +201,13 @@ impl Desk {
         }
     }
 
-    fn finish(self, ended: Result<(), Failure>) -> Result<Outcome, Failure> {
+    async fn finish(self, ended: Result<(), Failure>) -> Result<Outcome, Failure> {
+        let lost = self.sinks.finish(&self.context).await;
         ended?;
         match self.failed {
             Some(failure) => Err(failure),
             // A recording without a frame, or an end before the first.
-            None => Ok(Outcome::partial_if(self.shown == 0)),
+            None => Ok(Outcome::partial_if(self.shown == 0 || lost > 0)),
         }
     }
 }
