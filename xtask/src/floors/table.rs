@@ -41,6 +41,12 @@ pub(crate) const ROOMS: &[Room] = &[
     room(1, "vigie-health", "checks, hysteresis, drain, answers for load balancers", &[]),
     room(1, "vigie-exec", "commands of this machine: process groups, time limits, bounded output", &[]),
     room(1, "vigie-meter", "the Linky meter: its frames, and where its values go", &["rumqttc"]),
+    room(
+        1,
+        "vigie-inspect",
+        "what a Python script would do, without running it",
+        &["tree-sitter", "tree-sitter-python"],
+    ),
     Room {
         name: "vigie-model",
         floor: 0,
