@@ -20,3 +20,6 @@ pub(crate) const LINE_CHARS: usize = 1000;
 
 /// How many names deep a constant is followed.
 pub(crate) const FOLD_DEPTH: u8 = 8;
+
+/// Names in one dotted path, calls between them among them: longer ones are built to confuse.
+pub(crate) const PATH_PARTS: usize = 64;

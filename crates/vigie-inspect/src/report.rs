@@ -129,6 +129,8 @@ pub struct Report {
     pub imports: Vec<Import>,
     /// What it does, by line.
     pub findings: Vec<Finding>,
+    /// Whether more was found than is told.
+    pub is_cut: bool,
     /// What it needs to run: rights, groups, directories.
     pub needs: Vec<String>,
     /// What follows.
@@ -138,9 +140,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether all of it was understood.
+    /// Whether all of it was understood, and told.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.syntax_errors.is_empty()
+        self.syntax_errors.is_empty() && !self.is_cut
     }
 }

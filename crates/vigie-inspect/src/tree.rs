@@ -3,6 +3,7 @@
 use crate::limits;
 use crate::report::When;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use tree_sitter::{Node, Parser, Tree};
 
 /// A parsed script.
@@ -23,6 +24,11 @@ pub(crate) struct Names {
     pub(crate) functions: HashSet<String>,
     /// Those of them that answer yes or no.
     pub(crate) answers: HashSet<String>,
+    /// Where each name is bound: bytes in ascending order.
+    bound: HashMap<String, Vec<usize>>,
+    /// Bodies of functions, the outermost only, and what runs only as a program: in ascending order.
+    bodies: Vec<Range<usize>>,
+    mains: Vec<Range<usize>>,
 }
 
 impl<'a> Script<'a> {
@@ -61,6 +67,20 @@ impl<'a> Script<'a> {
         let mut names = Names::default();
         let mut twice = HashSet::new();
         self.walk(|node| match node.kind() {
+            "lambda" => outermost(&mut names.bodies, node.child_by_field_name("body")),
+            "if_statement" => {
+                let condition = node.child_by_field_name("condition").map(|c| self.of(c)).unwrap_or_default();
+                if condition.contains("__name__") && condition.contains("__main__") {
+                    outermost(&mut names.mains, node.child_by_field_name("consequence"));
+                }
+            }
+            "for_statement" | "for_in_clause" | "named_expression" | "augmented_assignment" => {
+                let bound = node.child_by_field_name("left").or_else(|| node.child_by_field_name("name"));
+                self.bind(&mut names, bound);
+            }
+            "parameters" | "lambda_parameters" | "global_statement" | "as_pattern_target" => {
+                self.bind(&mut names, Some(node));
+            }
             "import_statement" => {
                 for (name, path) in self.imported(node) {
                     names.paths.insert(name, path);
@@ -73,6 +93,7 @@ impl<'a> Script<'a> {
                 }
             }
             "function_definition" => {
+                outermost(&mut names.bodies, node.child_by_field_name("body"));
                 if let Some(name) = node.child_by_field_name("name") {
                     names.functions.insert(self.of(name).to_owned());
                     let body = self.of(node);
@@ -82,6 +103,7 @@ impl<'a> Script<'a> {
                 }
             }
             "assignment" => {
+                self.bind(&mut names, node.child_by_field_name("left"));
                 let (left, right) = (node.child_by_field_name("left"), node.child_by_field_name("right"));
                 if let (Some(left), Some(right)) = (left, right)
                     && left.kind() == "identifier"
@@ -112,11 +134,26 @@ impl<'a> Script<'a> {
             "as_pattern" => self.with_alias(node, &mut names),
             _ => {}
         });
+        for places in names.bound.values_mut() {
+            places.sort_unstable();
+        }
         // A name that holds several things stands for none.
         for name in twice {
             names.constants.remove(&name);
         }
         names
+    }
+
+    /// Notes that every name below a node is bound there.
+    fn bind(&self, names: &mut Names, node: Option<Node<'_>>) {
+        let Some(node) = node else { return };
+        // `frame[label] = value` binds nothing.
+        if matches!(node.kind(), "subscript" | "attribute") {
+            return;
+        }
+        for name in below(node).into_iter().filter(|node| node.kind() == "identifier") {
+            names.bound.entry(self.of(name).to_owned()).or_default().push(name.start_byte());
+        }
     }
 
     /// `with serial.Serial(…) as ser`.
@@ -151,7 +188,7 @@ impl<'a> Script<'a> {
     pub(crate) fn dotted(&self, node: Node<'_>) -> String {
         let mut parts = Vec::new();
         let mut node = node;
-        loop {
+        while parts.len() < limits::PATH_PARTS {
             match node.kind() {
                 "identifier" => {
                     parts.push(self.of(node));
@@ -173,12 +210,31 @@ impl<'a> Script<'a> {
                 _ => return String::new(),
             }
         }
+        String::new()
     }
 
     /// What a call calls, with imports and made objects followed: `requests.get`.
     pub(crate) fn called(&self, call: Node<'_>) -> String {
         let function = call.child_by_field_name("function");
         function.map(|function| resolve(&self.names, &self.dotted(function))).unwrap_or_default()
+    }
+
+    /// Whether a name is bound between two places.
+    pub(crate) fn is_bound_between(&self, name: &str, from: usize, to: usize) -> bool {
+        let Some(places) = self.names.bound.get(name) else { return false };
+        let first = places.partition_point(|place| *place < from);
+        places.get(first).is_some_and(|place| *place < to)
+    }
+
+    /// When a node's code runs.
+    pub(crate) fn when(&self, node: Node<'_>) -> When {
+        if contains(&self.names.bodies, node.start_byte()) {
+            When::Call
+        } else if contains(&self.names.mains, node.start_byte()) {
+            When::Main
+        } else {
+            When::Import
+        }
     }
 
     /// What a name stands for: where it was imported from, or what made the object it holds.
@@ -230,6 +286,19 @@ impl<'a> Script<'a> {
     }
 }
 
+/// Adds a range unless it lies within the one before; nodes come in the order of their text.
+fn outermost(ranges: &mut Vec<Range<usize>>, node: Option<Node<'_>>) {
+    let Some(range) = node.map(|node| node.byte_range()) else { return };
+    if ranges.last().is_none_or(|last| last.end <= range.start) {
+        ranges.push(range);
+    }
+}
+
+fn contains(ranges: &[Range<usize>], at: usize) -> bool {
+    let after = ranges.partition_point(|range| range.start <= at);
+    after.checked_sub(1).is_some_and(|last| ranges[last].contains(&at))
+}
+
 /// Follows the first name of a path to where it was imported from.
 fn resolve(names: &Names, path: &str) -> String {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
@@ -238,6 +307,17 @@ fn resolve(names: &Names, path: &str) -> String {
         (Some(origin), None) => origin.clone(),
         (None, _) => path.to_owned(),
     }
+}
+
+/// Every node below one, itself included.
+pub(crate) fn below(node: Node<'_>) -> Vec<Node<'_>> {
+    let (mut all, mut waiting) = (Vec::new(), vec![node]);
+    while let Some(node) = waiting.pop() {
+        all.push(node);
+        let mut cursor = node.walk();
+        waiting.extend(node.named_children(&mut cursor));
+    }
+    all
 }
 
 /// The arguments of a call.
@@ -282,26 +362,4 @@ impl<'t> Arguments<'t> {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.is_open || self.named.iter().any(|(n, _)| n == name)
     }
-}
-
-/// When a node's code runs.
-pub(crate) fn when(script: &Script<'_>, node: Node<'_>) -> When {
-    let (mut node, mut is_main) = (node, false);
-    while let Some(parent) = node.parent() {
-        match parent.kind() {
-            "function_definition" | "lambda"
-                if parent.child_by_field_name("body").is_some_and(|body| body.id() == node.id()) =>
-            {
-                return When::Call;
-            }
-            "if_statement" => {
-                let condition =
-                    parent.child_by_field_name("condition").map(|c| script.of(c)).unwrap_or_default();
-                is_main |= condition.contains("__name__") && condition.contains("__main__");
-            }
-            _ => {}
-        }
-        node = parent;
-    }
-    if is_main { When::Main } else { When::Import }
 }

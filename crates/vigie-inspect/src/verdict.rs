@@ -5,10 +5,11 @@ use crate::modules;
 use crate::report::{Import, Report, Topic, Verdict, Weight};
 use crate::rules::{self, Found};
 use crate::tree::Script;
+use std::collections::HashSet;
 
 pub(crate) fn report(script: &Script<'_>) -> Report {
     let imports = imports(script);
-    let Found { findings, needs } = rules::look(script);
+    let Found { findings, needs, is_cut } = rules::look(script);
     let (verdict, because) = judge(&findings);
     let (syntax_errors, has_print) = syntax(script);
     let is_python2 = has_print || imports.iter().any(|import| modules::is_python2(&import.module));
@@ -25,6 +26,7 @@ pub(crate) fn report(script: &Script<'_>) -> Report {
         syntax_errors,
         imports,
         findings,
+        is_cut,
         needs,
         verdict,
         because,
@@ -50,14 +52,14 @@ fn judge(findings: &[crate::Finding]) -> (Verdict, Vec<String>) {
 }
 
 fn imports(script: &Script<'_>) -> Vec<Import> {
-    let mut imports: Vec<Import> = Vec::new();
+    let (mut imports, mut seen) = (Vec::new(), HashSet::new());
     script.walk(|node| {
         let line = node.start_position().row + 1;
         let mut add = |path: &str| {
             let is_relative = path.starts_with('.');
             let module = path.trim_start_matches('.').split('.').next().unwrap_or(path);
             let module = if module.is_empty() { "." } else { module.trim() };
-            if !imports.iter().any(|import| import.module == module) {
+            if seen.insert(module.to_owned()) {
                 imports.push(modules::import(module, line, is_relative));
             }
         };

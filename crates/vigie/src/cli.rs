@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Undrain(commands::drain::UndrainArgs),
     Role(commands::role::RoleArgs),
     Meter(commands::meter::MeterArgs),
+    Inspect(commands::inspect::InspectArgs),
 }
 
 impl Command {
@@ -112,6 +113,7 @@ impl Cli {
                 Command::Undrain(args) => args.run(context).await,
                 Command::Role(args) => args.run(context).await,
                 Command::Meter(args) => args.run(context).await,
+                Command::Inspect(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

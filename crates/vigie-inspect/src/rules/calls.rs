@@ -54,7 +54,8 @@ pub(super) fn look(notes: &mut Notes<'_, '_>, call: &Call<'_>) {
         }
         "os.dup2" => {
             let target = call.arguments.plain.first().map(|n| notes.script.of(*n)).unwrap_or_default();
-            if target.contains("fileno") && notes.script.text.contains("socket") {
+            let dials = ["socket", "connect("].iter().all(|word| notes.script.text.contains(word));
+            if target.contains("fileno") && dials {
                 let text = "connects a program's input and output to a socket: a shell for somebody far away"
                     .to_owned();
                 notes.add(call.node, Topic::Hidden, Weight::Alarm, "reverse-shell", text);

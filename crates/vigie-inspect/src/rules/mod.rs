@@ -9,7 +9,7 @@ mod text;
 
 use crate::limits;
 use crate::report::{Finding, Topic, Weight, When};
-use crate::tree::{Arguments, Script, when};
+use crate::tree::{Arguments, Script};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
 
@@ -17,6 +17,7 @@ use tree_sitter::Node;
 pub(crate) struct Found {
     pub(crate) findings: Vec<Finding>,
     pub(crate) needs: Vec<String>,
+    pub(crate) is_cut: bool,
 }
 
 /// Where rules put what they find.
@@ -24,6 +25,9 @@ pub(crate) struct Notes<'s, 'a> {
     pub(crate) script: &'s Script<'a>,
     findings: Vec<Finding>,
     needs: BTreeSet<String>,
+    is_cut: bool,
+    /// Functions around the node that is looked at: where they begin and end.
+    scopes: Vec<std::ops::Range<usize>>,
 }
 
 /// A call, with what is known of it.
@@ -35,9 +39,16 @@ pub(crate) struct Call<'t> {
 }
 
 pub(crate) fn look(script: &Script<'_>) -> Found {
-    let mut notes = Notes { script, findings: Vec::new(), needs: BTreeSet::new() };
+    let mut notes =
+        Notes { script, findings: Vec::new(), needs: BTreeSet::new(), is_cut: false, scopes: Vec::new() };
     text::look(&mut notes);
     script.walk(|node| match node.kind() {
+        "function_definition" => {
+            while notes.scopes.last().is_some_and(|scope| scope.end <= node.start_byte()) {
+                notes.scopes.pop();
+            }
+            notes.scopes.push(node.byte_range());
+        }
         "call" => {
             let call = Call { node, path: script.called(node), arguments: Arguments::of(script, node) };
             network::look(&mut notes, &call);
@@ -53,7 +64,7 @@ pub(crate) fn look(script: &Script<'_>) -> Found {
     let mut findings = notes.findings;
     findings.sort_by_key(|finding| finding.line);
     findings.dedup();
-    Found { findings, needs: notes.needs.into_iter().collect() }
+    Found { findings, needs: notes.needs.into_iter().collect(), is_cut: notes.is_cut }
 }
 
 impl Notes<'_, '_> {
@@ -65,7 +76,7 @@ impl Notes<'_, '_> {
         rule: &'static str,
         text: String,
     ) {
-        let when = when(self.script, node);
+        let when = self.script.when(node);
         self.at(node.start_position().row + 1, when, topic, weight, rule, text);
     }
 
@@ -78,9 +89,18 @@ impl Notes<'_, '_> {
         rule: &'static str,
         text: String,
     ) {
-        if self.findings.len() < limits::FINDINGS {
-            self.findings.push(Finding { line, topic, weight, when, rule, text });
+        if self.findings.len() == limits::FINDINGS {
+            // Silence would look like nothing found.
+            self.is_cut = true;
+            return;
         }
+        self.findings.push(Finding { line, topic, weight, when, rule, text });
+    }
+
+    /// Where the function around a node begins; 0 for what is in none.
+    pub(crate) fn scope_start(&self, node: Node<'_>) -> usize {
+        let around = self.scopes.iter().rev().find(|scope| scope.contains(&node.start_byte()));
+        around.map_or(0, |scope| scope.start)
     }
 
     pub(crate) fn need(&mut self, need: String) {

@@ -2,7 +2,7 @@
 
 use super::Notes;
 use crate::report::{Topic, Weight, When};
-use crate::tree::{Script, when};
+use crate::tree::{Script, below};
 use std::collections::HashSet;
 use tree_sitter::Node;
 
@@ -51,7 +51,7 @@ fn unbound(notes: &mut Notes<'_, '_>, node: Node<'_>) {
     if bound.is_empty() {
         return;
     }
-    let before = bound_before(script, node);
+    let (scope, start) = (notes.scope_start(node), node.start_byte());
     let mut cursor = node.walk();
     let handlers: Vec<Node<'_>> =
         node.named_children(&mut cursor).filter(|c| c.kind() == "except_clause").collect();
@@ -59,7 +59,8 @@ fn unbound(notes: &mut Notes<'_, '_>, node: Node<'_>) {
         let own = bound_in(script, handler);
         let mut odd: Vec<&str> = identifiers(script, handler)
             .into_iter()
-            .filter(|name| bound.contains(name) && !before.contains(name) && !own.contains(name))
+            .filter(|name| bound.contains(name) && !own.contains(name))
+            .filter(|name| !script.is_bound_between(name, scope, start))
             .collect();
         odd.sort_unstable();
         odd.dedup();
@@ -71,17 +72,6 @@ fn unbound(notes: &mut Notes<'_, '_>, node: Node<'_>) {
             add(notes, handler, Weight::Look, "unbound-in-except", text);
         }
     }
-}
-
-/// Every node below one, itself included.
-fn below(node: Node<'_>) -> Vec<Node<'_>> {
-    let (mut all, mut waiting) = (Vec::new(), vec![node]);
-    while let Some(node) = waiting.pop() {
-        all.push(node);
-        let mut cursor = node.walk();
-        waiting.extend(node.named_children(&mut cursor));
-    }
-    all
 }
 
 /// Names that assignments below a node bind.
@@ -96,30 +86,6 @@ fn bound_in<'a>(script: &Script<'a>, node: Node<'_>) -> HashSet<&'a str> {
             _ => Vec::new(),
         })
         .collect()
-}
-
-/// Names that the function, or the module, binds before a node.
-fn bound_before<'a>(script: &Script<'a>, node: Node<'_>) -> HashSet<&'a str> {
-    let (mut names, mut at) = (HashSet::new(), node);
-    while let Some(parent) = at.parent() {
-        let mut earlier = at.prev_named_sibling();
-        while let Some(node) = earlier {
-            names.extend(bound_in(script, node));
-            earlier = node.prev_named_sibling();
-        }
-        if parent.kind() == "function_definition" {
-            names.extend(
-                parent.child_by_field_name("parameters").map(|p| identifiers(script, p)).unwrap_or_default(),
-            );
-        }
-        if parent.kind() == "for_statement" {
-            names.extend(
-                parent.child_by_field_name("left").map(|left| identifiers(script, left)).unwrap_or_default(),
-            );
-        }
-        at = parent;
-    }
-    names
 }
 
 fn identifiers<'a>(script: &Script<'a>, node: Node<'_>) -> Vec<&'a str> {
@@ -141,7 +107,7 @@ fn endless(notes: &mut Notes<'_, '_>, node: Node<'_>) {
         let text = "turns for ever without a wait: a whole processor is busy with it".to_owned();
         add(notes, node, Weight::Look, "busy-loop", text);
     }
-    if when(notes.script, node) == When::Import && calls && !ends {
+    if notes.script.when(node) == When::Import && calls && !ends {
         let text = "may wait for ever as soon as it is imported: nothing bounds this loop".to_owned();
         add(notes, node, Weight::Look, "import-loop", text);
     }

@@ -52,3 +52,12 @@ fn other_encodings_are_read_as_far_as_they_go() {
     assert_eq!(inspect(b"\xEF\xBB\xBFimport serial\n").unwrap().imports.len(), 1);
     assert_eq!(inspect(b"").unwrap().verdict, Verdict::Low);
 }
+
+#[test]
+fn a_script_full_of_everything_is_cut_and_says_so() {
+    let piece =
+        "import os\ntry:\n    a = os.system(x)\nexcept Exception:\n    print(a)\nwhile True:\n    pass\n";
+    let report = report(&piece.repeat(20_000));
+    assert!(report.is_cut && !report.is_whole());
+    assert_eq!(report.findings.len(), limits::FINDINGS);
+}

@@ -6,6 +6,7 @@ pub(crate) mod drain;
 pub(crate) mod flush;
 pub(crate) mod health;
 pub(crate) mod hub;
+pub(crate) mod inspect;
 pub(crate) mod invite;
 pub(crate) mod log;
 pub(crate) mod ls;

@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role", "meter",
+    "drain", "undrain", "role", "meter", "inspect",
 ];
 
 #[test]
