@@ -90,3 +90,6 @@ pub(crate) const MQTT_QUEUE: usize = 64;
 
 /// How long one attempt to send waits for a connection that is being made.
 pub(crate) const MQTT_CONNECT: Duration = Duration::from_secs(3);
+
+/// Messages to a broker in one attempt: each waits for its answer, and a far broker takes a good part of a second for one.
+pub(crate) const MQTT_BATCH: usize = 16;

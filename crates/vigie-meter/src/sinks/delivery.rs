@@ -27,6 +27,11 @@ pub trait Sink: Send + 'static {
     /// What it is, for messages.
     fn name(&self) -> String;
 
+    /// How many records one attempt has time for.
+    fn batch(&self) -> usize {
+        limits::BATCH
+    }
+
     /// Stores records, the oldest first. All are stored when this returns without an error; with one, any may be.
     async fn send(&mut self, records: &[Vec<u8>]) -> Result<(), SinkError>;
 
@@ -186,9 +191,9 @@ impl<S: Sink> Courier<S> {
     /// The oldest records, and whether they are on disk.
     fn batch(&mut self) -> (Vec<Vec<u8>>, bool) {
         if self.spool.is_empty() {
-            return (self.waiting.iter().take(limits::BATCH).cloned().collect(), false);
+            return (self.waiting.iter().take(self.sink.batch()).cloned().collect(), false);
         }
-        match self.spool.peek(limits::BATCH) {
+        match self.spool.peek(self.sink.batch()) {
             Ok(records) if records.is_empty() => {
                 // What was counted is not there: the disk lost it.
                 let lost = self.spool.len();

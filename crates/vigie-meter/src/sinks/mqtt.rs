@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Where Home Assistant says that it has begun anew.
 const BIRTH: &str = "homeassistant/status";
@@ -52,18 +52,27 @@ impl std::str::FromStr for Broker {
     }
 }
 
-/// A connection to a broker that comes back by itself.
+/// A broker, and what it was told.
 #[derive(Debug)]
 pub struct Mqtt {
     broker: Broker,
-    client: AsyncClient,
+    options: MqttOptions,
     status_topic: String,
-    acks: mpsc::Receiver<()>,
-    link: watch::Receiver<Link>,
+    connection: Connection,
+    /// Whether a message is on its way whose fate is not known.
+    in_doubt: bool,
     /// Which labels of which meters were announced, and in which life of link and Home Assistant.
     announced: HashSet<(String, String)>,
     announced_in: u64,
-    task: JoinHandle<()>,
+}
+
+/// A connection that comes back by itself.
+#[derive(Debug)]
+struct Connection {
+    client: AsyncClient,
+    acks: mpsc::Receiver<()>,
+    link: watch::Receiver<Link>,
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,9 +83,14 @@ struct Link {
     trouble: String,
 }
 
-impl Drop for Mqtt {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Connection {
+    fn start(options: MqttOptions, status_topic: &str) -> Self {
+        let (client, events) = AsyncClient::new(options, limits::MQTT_QUEUE);
+        let (ack, acks) = mpsc::channel(limits::MQTT_QUEUE);
+        let (link, seen) = watch::channel(Link::default());
+        let greeting = Greeting { client: client.clone(), status_topic: status_topic.to_owned() };
+        let task = tokio::spawn(drive(events, greeting, ack, link));
+        Connection { client, acks, link: seen, _task: AbortOnDropHandle::new(task) }
     }
 }
 
@@ -100,44 +114,44 @@ impl Mqtt {
             }
             None => {}
         }
-        let (client, events) = AsyncClient::new(options, limits::MQTT_QUEUE);
-        let (ack, acks) = mpsc::channel(limits::MQTT_QUEUE);
-        let (link, seen) = watch::channel(Link::default());
-        let greeting = Greeting { client: client.clone(), status_topic: status_topic.clone() };
-        let task = tokio::spawn(drive(events, greeting, ack, link));
+        let connection = Connection::start(options.clone(), &status_topic);
         Mqtt {
             broker,
-            client,
+            options,
             status_topic,
-            acks,
-            link: seen,
+            connection,
+            in_doubt: false,
             announced: HashSet::new(),
             announced_in: 0,
-            task,
         }
     }
 
     async fn connected(&mut self) -> Result<u64, SinkError> {
-        let waited = tokio::time::timeout(limits::MQTT_CONNECT, self.link.wait_for(|link| link.is_up)).await;
+        if std::mem::take(&mut self.in_doubt) {
+            // A late answer to what was given up must not be taken for one to what follows.
+            self.connection = Connection::start(self.options.clone(), &self.status_topic);
+            self.announced.clear();
+        }
+        let link = &mut self.connection.link;
+        let waited = tokio::time::timeout(limits::MQTT_CONNECT, link.wait_for(|link| link.is_up)).await;
         let life = waited.ok().and_then(Result::ok).map(|link| link.life);
-        life.ok_or_else(|| SinkError::Later(self.link.borrow().trouble.clone()))
+        life.ok_or_else(|| SinkError::Later(self.connection.link.borrow().trouble.clone()))
     }
 
     /// Publishes, and waits until the broker has it.
     async fn publish(&mut self, topic: &str, retain: bool, payload: Vec<u8>) -> Result<(), SinkError> {
-        let gone = |_| SinkError::Later("the connection has ended".to_owned());
-        while self.acks.try_recv().is_ok() {}
-        self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.map_err(gone)?;
-        let mut link = self.link.clone();
+        let gone = || SinkError::Later("the connection has ended".to_owned());
+        let Connection { client, acks, link, .. } = &mut self.connection;
+        self.in_doubt = true;
+        client.publish(topic, QoS::AtLeastOnce, retain, payload).await.map_err(|_| gone())?;
         tokio::select! {
-            ack = self.acks.recv() => match ack {
-                Some(()) => Ok(()),
-                None => Err(SinkError::Later("the connection has ended".to_owned())),
-            },
+            ack = acks.recv() => ack.ok_or_else(gone)?,
             down = link.wait_for(|link| !link.is_up) => {
-                Err(SinkError::Later(down.map_or_else(|_| String::new(), |link| link.trouble.clone())))
+                return Err(down.map_or_else(|_| gone(), |link| SinkError::Later(link.trouble.clone())));
             }
         }
+        self.in_doubt = false;
+        Ok(())
     }
 
     async fn announce(&mut self, frame: &Value, meter: &str, life: u64) -> Result<(), SinkError> {
@@ -218,6 +232,10 @@ impl Sink for Mqtt {
         format!("MQTT broker on {}:{}", self.broker.host, self.broker.port)
     }
 
+    fn batch(&self) -> usize {
+        limits::MQTT_BATCH
+    }
+
     async fn send(&mut self, records: &[Vec<u8>]) -> Result<(), SinkError> {
         let life = self.connected().await?;
         for record in records {
@@ -232,13 +250,12 @@ impl Sink for Mqtt {
     }
 
     async fn close(&mut self) {
-        if self.link.borrow().is_up {
+        if self.connection.link.borrow().is_up && !self.in_doubt {
             let topic = self.status_topic.clone();
             // Without this, the broker would say it for us a little later.
             let _ = self.publish(&topic, true, b"offline".to_vec()).await;
-            let _ = self.client.disconnect().await;
-            let mut link = self.link.clone();
-            let _ = link.wait_for(|link| !link.is_up).await;
+            let _ = self.connection.client.disconnect().await;
+            let _ = self.connection.link.wait_for(|link| !link.is_up).await;
         }
     }
 }
@@ -275,7 +292,7 @@ async fn drive(mut events: EventLoop, greeting: Greeting, ack: mpsc::Sender<()>,
             Ok(Event::Outgoing(Outgoing::Disconnect)) => link.send_modify(|link| link.is_up = false),
             Ok(_) => {}
             Err(error) => {
-                // What was under way is sent again by whoever waits for it.
+                // What was under way is sent again by whoever waits for it, on a connection of its own.
                 events.clean();
                 events.pending.clear();
                 link.send_modify(|link| (link.is_up, link.trouble) = (false, error.to_string()));

@@ -126,6 +126,23 @@ async fn a_broker_that_is_stopped_and_started_again_misses_no_frame_needs_mosqui
 }
 
 #[tokio::test]
+async fn wrong_credentials_are_said_and_lose_nothing_needs_mosquitto() {
+    let world = World::new();
+    if program("mosquitto").is_none() {
+        return;
+    }
+    let config = world.dir.path().join("strict.conf");
+    std::fs::write(&config, format!("listener {} 127.0.0.1\nallow_anonymous false\n", world.port)).unwrap();
+    let _peer = Peer::start(Command::new(program("mosquitto").unwrap()).arg("-c").arg(&config));
+    listens(world.port).await;
+    let delivery = world.deliver();
+    give(&delivery, 0);
+    reached(&delivery, |p| p.trouble.as_ref().is_some_and(|why| !why.is_empty()) && p.spooled == 1).await;
+    let why = delivery.progress().borrow().trouble.clone().unwrap();
+    assert!(why.contains("NotAuthorized") || why.contains("not authorized"), "{why}");
+}
+
+#[tokio::test]
 async fn a_killed_program_is_said_to_be_offline_needs_mosquitto() {
     let world = World::new();
     let Some(_peer) = world.start().await else { return };
