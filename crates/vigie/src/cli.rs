@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Undrain(commands::drain::UndrainArgs),
     Role(commands::role::RoleArgs),
     Run(commands::run::RunArgs),
+    Meter(commands::meter::MeterArgs),
+    Inspect(commands::inspect::InspectArgs),
 }
 
 impl Command {
@@ -83,6 +85,7 @@ impl Command {
             Command::Hub(args) => args.command.is_none(),
             Command::Agent(_) => true,
             Command::Health(args) => args.is_service(),
+            Command::Meter(args) => args.is_service(),
             _ => false,
         }
     }
@@ -113,6 +116,8 @@ impl Cli {
                 Command::Undrain(args) => args.run(context).await,
                 Command::Role(args) => args.run(context).await,
                 Command::Run(args) => args.run(context).await,
+                Command::Meter(args) => args.run(context).await,
+                Command::Inspect(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

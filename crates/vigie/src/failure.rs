@@ -75,6 +75,11 @@ impl Failure {
         Failure { kind: Kind::Failed, message: message.into(), hint: None }
     }
 
+    /// What was asked for cannot be known.
+    pub(crate) fn inconclusive(message: impl Into<String>) -> Self {
+        Failure { kind: Kind::Inconclusive, message: message.into(), hint: None }
+    }
+
     /// Adds what lies behind it, cause by cause.
     #[must_use]
     pub(crate) fn because(mut self, error: &dyn Error) -> Self {

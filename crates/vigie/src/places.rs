@@ -23,6 +23,12 @@ pub(crate) fn agent_state() -> Result<PathBuf, Failure> {
     default_dir("/var/lib/vigie-agent", "XDG_STATE_HOME", ".local/state", "--state")
 }
 
+/// Where values of a meter wait for their databases: `/var/lib/vigie-meter` for root, else below `$XDG_STATE_HOME`.
+pub(crate) fn meter_spool() -> Result<PathBuf, Failure> {
+    let base = default_dir("/var/lib/vigie-meter", "XDG_STATE_HOME", ".local/state", "--spool")?;
+    Ok(if rustix::process::geteuid().is_root() { base } else { base.join("meter") })
+}
+
 /// Where the agent inside `vigie up` keeps its state.
 pub(crate) fn agent_state_of_up(data: &Path) -> PathBuf {
     data.join("agent")

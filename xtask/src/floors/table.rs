@@ -51,6 +51,13 @@ pub(crate) const ROOMS: &[Room] = &[
         "targets and ports, scan engines, nmap driver, reports and their comparison",
         &["socket2", "quick-xml"],
     ),
+    room(1, "vigie-meter", "the Linky meter: its frames, and where its values go", &["rumqttc"]),
+    room(
+        1,
+        "vigie-inspect",
+        "what a Python script would do, without running it",
+        &["tree-sitter", "tree-sitter-python"],
+    ),
     Room {
         name: "vigie-model",
         floor: 0,
@@ -79,5 +86,6 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-ports/src/connect/sys.rs", "IP_RECVERR and its messages, TCP_INFO"),
     ("crates/vigie-ports/src/discovery/link.rs", "addresses of packet sockets"),
     ("xtask/src/bench/ports/router.rs", "TUNSETIFF"),
+    ("crates/vigie-meter/src/device.rs", "a serial line in the runtime"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
 ];

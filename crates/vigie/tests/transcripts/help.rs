@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "ports", "health",
-    "drain", "undrain", "role", "run",
+    "drain", "undrain", "role", "run", "meter", "inspect",
 ];
 
 #[test]
@@ -27,6 +27,7 @@ fn every_command_has_examples() {
         ["hub", "invite"],
         ["health", "serve"],
         ["health", "check"],
+        ["meter", "simulate"],
         ["role", "serve"],
         ["role", "join"],
         ["role", "fence"],

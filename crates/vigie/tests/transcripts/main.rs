@@ -6,6 +6,8 @@
 
 mod health;
 mod help;
+mod inspect;
+mod meter;
 mod role;
 mod run;
 mod session;
