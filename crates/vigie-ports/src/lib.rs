@@ -3,9 +3,9 @@
 //!
 //! In reading order:
 //! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] · [`plan`] how ·
-//! [`scan()`] the engines · [`sink`] whom they tell · [`finding`] what a probe saw · [`report`] all of one target ·
+//! [`scan`](mod@scan) the engines · [`sink`] whom they tell · [`finding`] what a probe saw · [`report`] all of one target ·
 //! [`host`] the same as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
-//! [`xml`], [`mod@grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
+//! [`xml`], [`grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
 
 pub mod banner;
 mod connect;

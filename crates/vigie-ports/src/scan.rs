@@ -15,10 +15,13 @@ use crate::plan::{Ping, Plan, ScanError, Summary, Target};
 use crate::report::{EngineName, Liveness, Loss, TargetReport};
 use crate::route::Routes;
 use crate::sink::{Progress, Sink};
-use crate::work::{NAP, Work};
+use crate::work::Work;
 
 /// How often progress is told, and whether to stop is looked at.
 const TELL: Duration = Duration::from_millis(100);
+
+/// How often it is looked for answers while addresses are being asked whether anything is there.
+const LOOK: Duration = Duration::from_millis(3);
 
 /// Scans all targets; blocks until the last is reported, or until `stop` is set and what was found so far is
 /// reported. Targets are taken as there is room for them, never all at once; reports come as targets finish.
@@ -104,7 +107,7 @@ impl<'a> Scan<'a> {
             exhausted: false,
             sink,
             routes: Routes::read(),
-            asking: asks.then(|| Asking::new(Routes::read(), std::process::id() as u16)),
+            asking: asks.then(|| Asking::new(Routes::read(), std::process::id() as u16, plan.rate)),
             found: VecDeque::new(),
             lives: HashMap::new(),
             told: Instant::now(),
@@ -135,7 +138,7 @@ impl<'a> Scan<'a> {
             }
             if !group.has_news() {
                 let is_asking = self.asking.as_ref().is_some_and(|asking| !asking.is_idle());
-                drop(work.wait(group, if is_asking { NAP } else { TELL }));
+                drop(work.wait(group, if is_asking { LOOK } else { TELL }));
             }
         }
     }

@@ -133,6 +133,8 @@ pub fn nmap_reason(word: &str) -> &str {
         "no-neighbour" => "host-unreach",
         "forbidden-here" => "perm-denied",
         "no-answer" => "no-response",
+        // Failed policy and rejecting route (RFC 4443, 3.1): somebody's will.
+        "icmp6-1-5" | "icmp6-1-6" => "admin-prohibited",
         _ if word.starts_with("icmp") => "dest-unreach",
         other => other,
     }
@@ -184,6 +186,7 @@ mod tests {
         assert_eq!(icmp(6, 1, 4), "port-unreach");
         assert_eq!(icmp(4, 3, 6), "icmp4-3-6");
         assert_eq!(nmap_reason("icmp4-3-6"), "dest-unreach");
+        assert_eq!(nmap_reason(&icmp(6, 1, 6)), "admin-prohibited");
         assert_eq!(nmap_reason("no-neighbour"), "host-unreach");
         assert_eq!(nmap_reason("syn-ack"), "syn-ack");
     }

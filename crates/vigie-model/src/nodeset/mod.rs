@@ -7,7 +7,7 @@
 //!
 //! What it is not: ClusterShell's operators `!`, `&` and `^`, its groups `@group` and its wildcards.
 //!
-//! In reading order: [`parse`] text to set · [`expand`] set to names · [`fold()`] names to the shortest text.
+//! In reading order: `parse` text to set · `expand` set to names · [`fold()`] names to the shortest text.
 
 mod expand;
 mod fold;

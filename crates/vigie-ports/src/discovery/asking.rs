@@ -11,6 +11,7 @@ use super::echo;
 use super::link::Link;
 use crate::here::source;
 use crate::logic::Moment;
+use crate::logic::pace::Bucket;
 use crate::plan::Target;
 use crate::route::Routes;
 
@@ -26,8 +27,8 @@ const AGAIN_ECHO: Duration = Duration::from_millis(600);
 /// Addresses asked by ARP at the same time: a whole /22, and no storm of broadcasts.
 const ON_LINK_MAX: usize = 1024;
 
-/// Questions sent at once; the rest follows with the next look, some milliseconds later.
-const BURST: usize = 64;
+/// Questions a second, unless the user wants fewer.
+const RATE: u32 = 6000;
 
 /// Who is being asked, and by what.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct Asking {
     on_link: HashMap<Ipv4Addr, OnLink>,
     /// Whose next question is due when.
     due: BinaryHeap<Reverse<(Moment, Ipv4Addr)>>,
+    pace: Bucket,
     echoes: HashMap<IpAddr, Echo>,
     echoes_due: BinaryHeap<Reverse<(Moment, IpAddr)>>,
 }
@@ -73,7 +75,7 @@ pub(crate) enum Heard {
 }
 
 impl Asking {
-    pub(crate) fn new(routes: Routes, identifier: u16) -> Self {
+    pub(crate) fn new(routes: Routes, identifier: u16, rate: Option<u32>) -> Self {
         let raw =
             |domain, protocol| Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol)).ok();
         Asking {
@@ -84,6 +86,7 @@ impl Asking {
             identifier,
             on_link: HashMap::new(),
             due: BinaryHeap::new(),
+            pace: Bucket::new(f64::from(rate.unwrap_or(RATE).min(RATE))),
             echoes: HashMap::new(),
             echoes_due: BinaryHeap::new(),
         }
@@ -150,7 +153,7 @@ impl Asking {
     }
 
     fn send_links(&mut self, now: Moment, heard: &mut Vec<Heard>) {
-        for _ in 0..BURST {
+        while self.pace.next() <= now {
             let Some(address) = pop_due(&mut self.due, now) else { return };
             let Some(asked) = self.on_link.get_mut(&address) else { continue };
             if asked.tries >= TRIES {
@@ -158,6 +161,7 @@ impl Asking {
                 continue;
             }
             asked.tries += 1;
+            self.pace.take(now);
             if let Some(Some(link)) = self.links.get(&asked.device) {
                 // What cannot be sent now may be sent at the next try.
                 let _ = link.ask(asked.from, address);
@@ -184,12 +188,13 @@ impl Asking {
     }
 
     fn send_echoes(&mut self, now: Moment) {
-        for _ in 0..BURST {
+        while self.pace.next() <= now {
             let Some(address) = pop_due(&mut self.echoes_due, now) else { return };
             let Some(asked) = self.echoes.get_mut(&address).filter(|asked| asked.tries < TRIES) else {
                 continue;
             };
             asked.tries += 1;
+            self.pace.take(now);
             let socket = if address.is_ipv6() { &self.echo_v6 } else { &self.echo_v4 };
             let mut to = SocketAddr::new(address, 0);
             if let SocketAddr::V6(to) = &mut to {

@@ -453,6 +453,7 @@ impl Course {
     fn starve(&mut self, cell: u32, serial: u32, now: Moment) {
         if let Some(Landed { kind, .. }) = self.land(cell, serial) {
             self.cells.withdraw(cell);
+            self.pace.withdraw(serial);
             self.probes -= 1;
             if kind == Kind::Port && self.cells.is_silent(cell) {
                 self.queue.push_front(cell);
@@ -471,6 +472,10 @@ impl Course {
         while let Some(flight) = self.flights.get(self.overdue).filter(is_over) {
             let serial = self.serial_front + self.overdue as u32;
             let lost = flight.kind == Kind::Canary && !flight.over;
+            if !flight.over {
+                // It did get out: this machine lacks nothing.
+                self.starved = None;
+            }
             self.overdue += 1;
             if lost {
                 self.canary_lost(serial, now);

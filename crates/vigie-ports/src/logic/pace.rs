@@ -152,6 +152,11 @@ impl Pace {
         }
     }
 
+    /// A canary was never sent after all.
+    pub(crate) fn withdraw(&mut self, serial: u32) {
+        let _not_counted = self.resolve(serial);
+    }
+
     /// Takes a canary off the pending ones; whether it belongs to the present pace.
     fn resolve(&mut self, serial: u32) -> bool {
         let Some(at) = self.pending.iter().position(|(pending, _)| *pending == serial) else { return false };

@@ -49,5 +49,8 @@ fn a_target_without_a_route_is_never_called_closed() {
     let host = &said.json()[0];
     assert_eq!((&host["counts"]["open"], &host["counts"]["closed"]), (&0.into(), &0.into()), "{said:?}");
     let reason = host["others"][0]["reason"].as_str().unwrap();
-    assert!(["no-route", "no-neighbour", "no-response", "host-unreach", "net-unreach"].contains(&reason), "{said:?}");
+    assert!(
+        ["no-route", "no-neighbour", "no-response", "host-unreach", "net-unreach"].contains(&reason),
+        "{said:?}"
+    );
 }

@@ -22,7 +22,8 @@ fn nmap_finds_what_we_find() {
     };
     assert_eq!(facts(&ours), facts(&theirs));
     assert!(theirs.json().iter().all(|host| host["engine"] == "nmap"), "{theirs:?}");
-    let open: Vec<_> = theirs.json()[0]["ports"].as_array().unwrap().iter().map(|p| p["port"].clone()).collect();
+    let open: Vec<_> =
+        theirs.json()[0]["ports"].as_array().unwrap().iter().map(|p| p["port"].clone()).collect();
     assert_eq!(open, lab.open().into_iter().map(serde_json::Value::from).collect::<Vec<_>>());
 }
 
@@ -54,7 +55,10 @@ fn an_nmap_that_is_missing_is_said_with_what_to_do() {
         let output = vigie(&args).env("PATH", dir.path()).output().unwrap();
         let said = said(output);
         assert_eq!((said.code, said.out.as_str()), (4, ""), "{said:?}");
-        assert!(said.err.contains("nmap is not installed") && said.err.contains("apt-get install nmap"), "{said:?}");
+        assert!(
+            said.err.contains("nmap is not installed") && said.err.contains("apt-get install nmap"),
+            "{said:?}"
+        );
     }
 }
 

@@ -48,10 +48,12 @@ fn targets_come_in_their_order_each_once_and_without_the_excluded() {
     let lab = Lab::new(1);
     let dir = tempfile::tempdir().unwrap();
     let list = crate::lab::file(dir.path(), "list", "127.0.0.9 # nine\n127.0.0.1-3\n");
-    let args = ["127.0.0.7", "--from", &list, "--exclude", "127.0.0.2", "-p", &lab.spec(), "--no-ping", "--json"];
+    let args =
+        ["127.0.0.7", "--from", &list, "--exclude", "127.0.0.2", "-p", &lab.spec(), "--no-ping", "--json"];
     let said = run(&args);
     assert_eq!(said.code, 0, "{said:?}");
-    let targets: Vec<String> = said.json().iter().map(|host| host["target"].as_str().unwrap().to_owned()).collect();
+    let targets: Vec<String> =
+        said.json().iter().map(|host| host["target"].as_str().unwrap().to_owned()).collect();
     assert_eq!(targets, ["127.0.0.7", "127.0.0.9", "127.0.0.1", "127.0.0.3"]);
     let piped = run_with_input(&["-", "-p", &lab.spec(), "--json"], "127.0.0.[4-5]\n127.0.0.4\n");
     let targets: Vec<_> = piped.json().iter().map(|host| host["target"].clone()).collect();

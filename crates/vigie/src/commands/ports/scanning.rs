@@ -20,7 +20,7 @@ use vigie_ports::targets::{Request, TargetList, resolve};
 use vigie_ports::{EngineChoice, Ping, Plan, Progress, ScanError, Sink, Target, TargetReport};
 
 /// Up to so many targets are counted before the scan; beyond, the progress knows their number without exclusions.
-const COUNTED: u128 = 1 << 20;
+const COUNTED: u128 = 1 << 16;
 
 /// Reports that may wait to be printed before the engine waits for that.
 const QUEUE: usize = 256;

@@ -1,6 +1,7 @@
 //! A report for people.
 
 use crate::output::{Output, Paint, Table, count, escaped, span};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use vigie_ports::State;
 use vigie_ports::finding::Tls;
@@ -12,17 +13,15 @@ const LISTED_MAX: usize = 25;
 /// The lines of a report, with an empty one at its end.
 pub(super) fn lines(out: &Output, host: &Host, asked: usize) -> Vec<String> {
     let mut lines = vec![head(out, host)];
-    let ports = ports(host, asked <= LISTED_MAX);
-    lines.extend(table(out, &ports));
-    let others: Vec<String> = host
-        .others
+    let (listed, folded) = split(host, asked);
+    lines.extend(table(out, &listed));
+    let folded: Vec<String> = folded
         .iter()
-        .filter(|_| asked > LISTED_MAX)
-        .map(|others| format!("{} {} ({})", count(others.count.into()), others.state, tame(&others.reason)))
+        .map(|((state, reason), number)| format!("{} {state} ({})", count(*number), tame(reason)))
         .collect();
-    if !others.is_empty() {
-        let what = if ports.is_empty() { "all" } else { "others" };
-        lines.push(out.paint(Paint::Dim, &format!("{what}: {}", others.join(", "))));
+    if !folded.is_empty() {
+        let what = if listed.is_empty() { "all" } else { "others" };
+        lines.push(out.paint(Paint::Dim, &format!("{what}: {}", folded.join(", "))));
     }
     if host.coverage < 1.0 {
         let share = host.coverage * 100.0;
@@ -54,14 +53,26 @@ fn head(out: &Output, host: &Host) -> String {
     format!("{name}{alive}{others}")
 }
 
-/// The ports that have a line each.
-fn ports(host: &Host, with_folded: bool) -> Vec<Port> {
-    let mut ports = host.ports.clone();
-    if with_folded {
-        ports.extend(host.unfolded());
-        ports.sort_by_key(|port| port.port);
+/// The ports that have a line each, and how many of each state and reason have none: states of which there are more
+/// than a screen has lines, but `open` never.
+fn split(host: &Host, asked: usize) -> (Vec<Port>, BTreeMap<(State, String), u64>) {
+    let mut folded: BTreeMap<(State, String), u64> = BTreeMap::new();
+    let mut listed = host.ports.clone();
+    if asked <= LISTED_MAX {
+        listed.extend(host.unfolded());
+        listed.sort_by_key(|port| port.port);
+        return (listed, folded);
     }
-    ports
+    for others in &host.others {
+        *folded.entry((others.state, others.reason.clone())).or_default() += u64::from(others.count);
+    }
+    let is_listed =
+        |port: &Port| port.state == State::Open || host.counts.of(port.state) as usize <= LISTED_MAX;
+    for port in listed.iter().filter(|port| !is_listed(port)) {
+        *folded.entry((port.state, port.reason.clone())).or_default() += 1;
+    }
+    listed.retain(is_listed);
+    (listed, folded)
 }
 
 fn table(out: &Output, ports: &[Port]) -> Vec<String> {
@@ -135,4 +146,63 @@ fn certificate(tls: &Tls) -> String {
 fn tame(text: &str) -> String {
     // What is escaped already has backslashes, which stay.
     text.split('\\').map(|part| escaped(part.as_bytes())).collect::<Vec<_>>().join("\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+    use vigie_ports::services::Services;
+    use vigie_ports::{EngineName, Finding, Liveness, Loss, Reason, TargetReport};
+
+    fn host(findings: impl Iterator<Item = (u16, State, Reason)>) -> Host {
+        let finding = |(port, state, reason)| Finding {
+            port,
+            state,
+            reason,
+            attempts: 1,
+            rtt: None,
+            service: None,
+            banner: None,
+        };
+        let report = TargetReport {
+            target: "db1\u{1b}[2J".to_owned(),
+            address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            other_addresses: vec![Ipv4Addr::new(192, 0, 2, 2).into()],
+            liveness: Liveness::Up("arp-response"),
+            findings: findings.map(finding).collect(),
+            loss: Loss::Estimated(0.05),
+            engine: EngineName::Connect,
+            notes: vec!["a note".to_owned()],
+            elapsed: Duration::ZERO,
+        };
+        Host::of(report, &Services::parse("ssh 22/tcp"))
+    }
+
+    #[test]
+    fn a_few_ports_are_listed_and_many_are_summed_up() {
+        let closed = |ports: std::ops::Range<u16>| ports.map(|port| (port, State::Closed, Reason::Reset));
+        let open = [(22, State::Open, Reason::SynAck)];
+        let few = host(closed(20..22).chain(open));
+        let shown = lines(&Output::new(true), &few, 3);
+        assert_eq!(
+            shown,
+            [
+                "db1\\x1b[2J (192.0.2.1): up (arp-response); not probed: 192.0.2.2",
+                "PORT    STATE        REASON   RTT  SERVICE  SAYS",
+                "20/tcp  closed       reset",
+                "21/tcp  closed       reset",
+                "22/tcp  open         syn-ack       ssh",
+                "about 5.0 % of probes are lost on the way",
+                "note: a note",
+                "",
+            ]
+        );
+        // Stopped half way: what was found closed is no more worth a line than what was not reached.
+        let stopped = (1000..1100).map(|port| (port, State::Unknown, Reason::Stopped));
+        let many = host(open.into_iter().chain(closed(100..160)).chain(stopped));
+        let shown = lines(&Output::new(true), &many, 161);
+        assert_eq!(shown[3], "others: 60 closed (reset), 100 unknown (stopped)");
+        assert_eq!(shown[4], "coverage 37.9 %: 100 ports could not be probed");
+    }
 }

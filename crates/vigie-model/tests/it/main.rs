@@ -1,0 +1,3 @@
+//! Words of the model beside others who have the same.
+
+mod clustershell;
