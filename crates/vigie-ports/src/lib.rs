@@ -3,6 +3,10 @@
 //!
 //! In reading order:
 //! [`finding`] what a probe saw · [`report`] all that was found of one target · [`sink`] whom it is told.
+//!
+//! Scanning: [`plan`] what is asked for · [`scan`](mod@scan) the entry · `logic` what to probe next, and what answers mean ·
+//! `work` what threads share · `engine` who probes · `connect` and `syn` how · `discovery` whether anything is there ·
+//! `route`, `here`, `icmp` what this machine and the network say.
 
 mod connect;
 mod discovery;
