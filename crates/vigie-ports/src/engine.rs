@@ -9,13 +9,13 @@ use crate::sink::Sink;
 use crate::syn::{engine::Engine as Syn, sockets::Sockets};
 use crate::work::Work;
 
-/// Threads of the connect engine. The kernel does the work; more would only wait for each other.
+/// Threads of an engine, each with sockets of its own. The kernel does the work; more would only wait for each other.
 const THREADS: usize = 2;
 
 /// An engine that is ready to start.
 pub(crate) enum Engine<'a> {
     Connect(Vec<Worker<'a>>),
-    Syn(Box<Syn<'a>>),
+    Syn(Vec<Syn<'a>>),
 }
 
 /// What one of its threads does.
@@ -27,8 +27,10 @@ impl<'a> Engine<'a> {
         if plan.engine == EngineChoice::Connect {
             return Engine::connect(work);
         }
-        match Sockets::open() {
-            Ok(sockets) => Ok(Engine::Syn(Box::new(Syn::new(work, sockets)))),
+        match (0..THREADS).map(|_| Sockets::open()).collect::<io::Result<Vec<_>>>() {
+            Ok(sockets) => {
+                Ok(Engine::Syn(sockets.into_iter().map(|sockets| Syn::new(work, sockets)).collect()))
+            }
             Err(source) if plan.engine == EngineChoice::Syn => Err(ScanError::NotPermitted { source }),
             Err(source) => {
                 sink.note(&format!("probing with connect, because raw sockets cannot be had: {source}"));
@@ -57,7 +59,9 @@ impl<'a> Engine<'a> {
             Engine::Connect(workers) => {
                 workers.into_iter().map(|worker| Box::new(|| worker.run()) as Run<'a>).collect()
             }
-            Engine::Syn(syn) => vec![Box::new(|| syn.run())],
+            Engine::Syn(threads) => {
+                threads.into_iter().map(|thread| Box::new(|| thread.run()) as Run<'a>).collect()
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ const READ_MAX: usize = 4 * BATCH;
 /// More of a packet than its headers is of no use.
 const PACKET_BYTES: usize = 256;
 
-/// One engine: a single thread, for the kernel does most of the work in the call that sends.
+/// One thread of the engine, with sockets, ports and secrets of its own: what it sends is answered to it.
 pub(crate) struct Engine<'a> {
     work: &'a Work,
     sockets: Sockets,

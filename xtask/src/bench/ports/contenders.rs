@@ -116,6 +116,8 @@ impl Contender {
                     "20000",
                     "--wait",
                     "2",
+                    "--interface",
+                    "v0",
                     "--router-mac",
                     &mac,
                     "-oL",
