@@ -54,6 +54,7 @@ const NEEDS: &[Need] = &[
     program("systemd-analyze", "systemd"),
     program("nc", "netcat-openbsd"),
     program("ss", "iproute2"),
+    program("unshare", "util-linux"),
     program("netstat", "net-tools"),
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),

@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Drain(commands::drain::DrainArgs),
     Undrain(commands::drain::UndrainArgs),
     Role(commands::role::RoleArgs),
+    Repeat(commands::repeat::RepeatArgs),
 }
 
 impl Command {
@@ -109,6 +110,7 @@ impl Cli {
                 Command::Drain(args) => args.run(context).await,
                 Command::Undrain(args) => args.run(context).await,
                 Command::Role(args) => args.run(context).await,
+                Command::Repeat(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

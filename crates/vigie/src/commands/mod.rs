@@ -9,6 +9,7 @@ pub(crate) mod hub;
 pub(crate) mod invite;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod repeat;
 pub(crate) mod restore;
 pub(crate) mod role;
 pub(crate) mod status;

@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role",
+    "drain", "undrain", "role", "repeat",
 ];
 
 #[test]
@@ -64,6 +64,7 @@ fn the_options_are_those_of_the_contract() {
         ("role serve", &["--listen", "127.0.0.1:9999", "--state", "--heartbeat"]),
         ("role join", &["HOST:PORT", "--on-principal", "--on-secondaire", "--hook-timeout", "30s"]),
         ("role fence", &["--file", "--epoch", "75"]),
+        ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let said = home.run(&words);

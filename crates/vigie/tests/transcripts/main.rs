@@ -6,9 +6,11 @@
 
 mod health;
 mod help;
+mod pages;
 mod role;
 mod session;
 mod systemd;
+mod tools;
 mod usage;
 
 use std::process::{Command, Stdio};
@@ -55,7 +57,7 @@ impl Home {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again what another process does, which cannot be subscribed to.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -40,6 +40,9 @@ fn wrong_usage_ends_with_2() {
         (&["role", "fence", "--file", "f"], "--epoch"),
         (&["role", "fence", "--file", "f", "--epoch", "0"], "--epoch"),
         (&["role", "fence", "--file", "f", "--epoch", "-1"], "-1"),
+        (&["repeat"], "<LACHAINE>"),
+        (&["repeat", "a", "b"], "unexpected argument 'b'"),
+        (&["repeat", "a", "--repete"], "--repete <N>"),
     ] {
         let said = home.run(args);
         assert_eq!(said.code, 2, "{args:?}: {said:?}");

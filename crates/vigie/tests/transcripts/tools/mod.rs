@@ -1,0 +1,3 @@
+//! The tools of the course, beside the programs that people would use instead.
+
+mod repeat;
