@@ -53,6 +53,8 @@ const NEEDS: &[Need] = &[
     program("haproxy", "haproxy"),
     program("systemd-analyze", "systemd"),
     program("nc", "netcat-openbsd"),
+    program("socat", "socat"),
+    program("ncat", "ncat"),
     program("ss", "iproute2"),
     program("unshare", "util-linux"),
     program("netstat", "net-tools"),

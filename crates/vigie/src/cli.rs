@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Drain(commands::drain::DrainArgs),
     Undrain(commands::drain::UndrainArgs),
     Role(commands::role::RoleArgs),
+    Echo(commands::echo::EchoArgs),
     Repeat(commands::repeat::RepeatArgs),
 }
 
@@ -110,6 +111,7 @@ impl Cli {
                 Command::Drain(args) => args.run(context).await,
                 Command::Undrain(args) => args.run(context).await,
                 Command::Role(args) => args.run(context).await,
+                Command::Echo(args) => args.run(context).await,
                 Command::Repeat(args) => args.run(context).await,
             }
         });

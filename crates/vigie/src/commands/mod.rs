@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod cat;
 pub(crate) mod drain;
+pub(crate) mod echo;
 pub(crate) mod flush;
 pub(crate) mod health;
 pub(crate) mod hub;

@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role", "repeat",
+    "drain", "undrain", "role", "echo", "repeat",
 ];
 
 #[test]
@@ -36,6 +36,8 @@ fn every_command_has_examples() {
         ["role", "resume"],
         ["role", "set"],
         ["role", "history"],
+        ["echo", "serve"],
+        ["echo", "send"],
     ];
     let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
     all.extend(nested.iter().map(|words| vec![words[0], words[1], "--help"]));
@@ -64,6 +66,8 @@ fn the_options_are_those_of_the_contract() {
         ("role serve", &["--listen", "127.0.0.1:9999", "--state", "--heartbeat"]),
         ("role join", &["HOST:PORT", "--on-principal", "--on-secondaire", "--hook-timeout", "30s"]),
         ("role fence", &["--file", "--epoch", "75"]),
+        ("echo serve", &["--tcp", "--udp", "--lang", "127.0.0.1:9999"]),
+        ("echo send", &["<HOST:PORT>", "<TEXT>", "--udp", "--count", "--interval"]),
         ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();

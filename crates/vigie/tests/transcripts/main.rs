@@ -10,6 +10,7 @@ mod pages;
 mod role;
 mod session;
 mod systemd;
+mod talking;
 mod tools;
 mod usage;
 

@@ -1,3 +1,4 @@
 //! The tools of the course, beside the programs that people would use instead.
 
+mod echo;
 mod repeat;

@@ -1,0 +1,11 @@
+//! The small tools of a network: an echo, over TCP and UDP, that many clients may use at once.
+//!
+//! What it is not: a part of hub or agent. Nothing here knows of either, and each tool works with the ordinary
+//! programs of its kind on the other side.
+//!
+//! In reading order:
+//! [`limits`] every bound, with its reason ·
+//! [`echo`] a server that answers with the time and what it was told, and its client.
+
+pub mod echo;
+pub mod limits;

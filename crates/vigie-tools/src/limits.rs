@@ -1,0 +1,57 @@
+//! Every bound of this crate, each with its reason.
+
+use std::time::Duration;
+
+// Echo.
+
+/// Read from a client at a time, so the longest message of a stream. Far above what people and the programs of
+/// courses send at once; it stands on the stack of a thread, once, whatever the number of clients.
+pub const ECHO_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Clients of one echo server, if the process may open that many files.
+pub const ECHO_CLIENTS_MAX: usize = 60_000;
+
+/// Clients of one address (of one /64 in IPv6) unless told otherwise: a class behind one router, but one address
+/// alone cannot take every place.
+pub const ECHO_CLIENTS_PER_ADDRESS: usize = 1024;
+
+/// Files that a server keeps for itself out of what the process may open.
+pub const FILES_SPARE: usize = 64;
+
+/// How long a client may say nothing, unless told otherwise.
+pub const ECHO_IDLE: Duration = Duration::from_secs(3600);
+
+/// How long an answer may wait for a client that does not read. Until it has read, nothing more is read from it.
+pub const ECHO_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Turns that one client may have in a row before the others have theirs.
+pub const ECHO_TURNS: usize = 32;
+
+/// Datagrams of one address that are answered in a second. Addresses of datagrams can be forged, and an answer is
+/// longer than its question: this bounds what somebody else can be made to get.
+pub const ECHO_DATAGRAMS_PER_SECOND: u32 = 10_000;
+
+/// Addresses that are counted in one second; datagrams of more addresses are not answered in it.
+pub const ECHO_ADDRESSES_MAX: usize = 16_384;
+
+/// Longest payload of a datagram over IPv4: 65,535 less the headers of IP and UDP.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Connections that wait to be accepted: ten thousand clients that come at once.
+pub const BACKLOG: u32 = 4096;
+
+/// The pause after a failure to accept, such as too many open files: trying at once would fail again.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long clients may take for their last answers when a server stops.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a client waits for a connection to stand.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest reply that is taken for one.
+pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Silence after which a reply that does not end with a newline is taken for whole. A stream does not tell where a
+/// message ends; a server that answers in one write is never cut by this, and the round trip does not count it.
+pub const REPLY_QUIET: Duration = Duration::from_millis(50);
