@@ -5,7 +5,9 @@
 //!
 //! In reading order:
 //! [`limits`] every bound, with its reason ·
-//! [`echo`] a server that answers with the time and what it was told, and its client.
+//! [`echo`] a server that answers with the time and what it was told, and its client ·
+//! [`cast`] datagrams to one machine or to a group, numbered and counted.
 
+pub mod cast;
 pub mod echo;
 pub mod limits;

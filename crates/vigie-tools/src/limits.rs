@@ -55,3 +55,41 @@ pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// Silence after which a reply that does not end with a newline is taken for whole. A stream does not tell where a
 /// message ends; a server that answers in one write is never cut by this, and the round trip does not count it.
 pub const REPLY_QUIET: Duration = Duration::from_millis(50);
+
+// Cast.
+
+/// Numbers of a stream that are not decided yet: at 200,000 a second a third of a second, longer than any network
+/// holds a datagram back. A power of two.
+pub const CAST_WINDOW: u64 = 65_536;
+
+/// How far a number may be ahead of the one before: more than eight minutes of 200,000 a second. What is farther is
+/// damage, or malice, and would be counted as that many losses.
+pub const CAST_JUMP_MAX: u64 = 100_000_000;
+
+/// Streams that are counted at once; each has a window of 8 KiB.
+pub const CAST_STREAMS_MAX: usize = 1024;
+
+/// Datagrams of one system call.
+pub const CAST_BATCH: usize = 256;
+
+/// The most that is asked for as a receive buffer: a third of a second of 200,000 a second, at the 1.3 KiB that the
+/// kernel counts for a small datagram.
+pub const CAST_RECEIVE_BUFFER: usize = 64 * 1024 * 1024;
+
+/// How often start and end of a stream are said. With one in five lost, all are in one of three thousand streams.
+pub const CAST_REPEATS: u32 = 5;
+
+/// From one of these to the next: a burst of losses should not take all of them.
+pub const CAST_REPEAT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long stragglers are waited for after the end of a stream was heard.
+pub const CAST_LINGER: Duration = Duration::from_millis(500);
+
+/// How long a side waits before it looks whether it is to stop.
+pub const CAST_TURN: Duration = Duration::from_millis(50);
+
+/// The highest rate that can be asked for, in datagrams a second: more than one core can send.
+pub const CAST_RATE_MAX: u32 = 10_000_000;
+
+/// Texts that wait to be printed; counting does not wait for them.
+pub const CAST_TEXTS: usize = 4096;

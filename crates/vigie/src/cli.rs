@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Undrain(commands::drain::UndrainArgs),
     Role(commands::role::RoleArgs),
     Echo(commands::echo::EchoArgs),
+    Cast(commands::cast::CastArgs),
     Repeat(commands::repeat::RepeatArgs),
 }
 
@@ -112,6 +113,7 @@ impl Cli {
                 Command::Undrain(args) => args.run(context).await,
                 Command::Role(args) => args.run(context).await,
                 Command::Echo(args) => args.run(context).await,
+                Command::Cast(args) => args.run(context).await,
                 Command::Repeat(args) => args.run(context).await,
             }
         });

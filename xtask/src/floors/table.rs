@@ -67,4 +67,5 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
     ("crates/vigie-role/src/clock.rs", "a timer in the runtime"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
+    ("crates/vigie-tools/src/cast/batch.rs", "recvmmsg(2) and sendmmsg(2), SO_RXQ_OVFL and SO_MEMINFO"),
 ];

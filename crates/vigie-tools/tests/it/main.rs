@@ -3,4 +3,5 @@
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
+mod cast;
 mod echo;

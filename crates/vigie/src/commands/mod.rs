@@ -1,6 +1,7 @@
 //! One file for each command: `XArgs`, whose comments are the help, and `run`.
 
 pub(crate) mod agent;
+pub(crate) mod cast;
 pub(crate) mod cat;
 pub(crate) mod drain;
 pub(crate) mod echo;

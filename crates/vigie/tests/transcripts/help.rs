@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role", "echo", "repeat",
+    "drain", "undrain", "role", "echo", "cast", "repeat",
 ];
 
 #[test]
@@ -38,6 +38,8 @@ fn every_command_has_examples() {
         ["role", "history"],
         ["echo", "serve"],
         ["echo", "send"],
+        ["cast", "send"],
+        ["cast", "listen"],
     ];
     let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
     all.extend(nested.iter().map(|words| vec![words[0], words[1], "--help"]));
@@ -68,6 +70,8 @@ fn the_options_are_those_of_the_contract() {
         ("role fence", &["--file", "--epoch", "75"]),
         ("echo serve", &["--tcp", "--udp", "--lang", "127.0.0.1:9999"]),
         ("echo send", &["<HOST:PORT>", "<TEXT>", "--udp", "--count", "--interval"]),
+        ("cast send", &["<GROUP:PORT>", "[TEXT]", "--count", "--rate", "--size", "--interface", "--ttl"]),
+        ("cast listen", &["<GROUP:PORT>", "--interface", "--once", "--for"]),
         ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();

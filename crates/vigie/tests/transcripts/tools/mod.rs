@@ -1,4 +1,5 @@
 //! The tools of the course, beside the programs that people would use instead.
 
+mod cast;
 mod echo;
 mod repeat;
