@@ -54,6 +54,8 @@ const NEEDS: &[Need] = &[
     program("systemd-analyze", "systemd"),
     program("nc", "netcat-openbsd"),
     program("socat", "socat"),
+    program("tinyproxy", "tinyproxy-bin"),
+    program("openssl", "openssl"),
     program("ncat", "ncat"),
     program("ss", "iproute2"),
     program("unshare", "util-linux"),

@@ -93,3 +93,44 @@ pub const CAST_RATE_MAX: u32 = 10_000_000;
 
 /// Texts that wait to be printed; counting does not wait for them.
 pub const CAST_TEXTS: usize = 4096;
+
+// HTTP.
+
+/// The pause before a request is made again; twice as long each time.
+pub const HTTP_RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause; a server that asks for a longer one gets no second request.
+pub const HTTP_RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The longest answer that is taken, unless told otherwise: it is held in memory.
+pub const HTTP_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+// The public address.
+
+/// The longest answer: an address has 45 letters, a trace or a small JSON object some hundred.
+pub const IP_BODY_BYTES_MAX: usize = 4096;
+
+/// How long the services may take, together.
+pub const IP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many services are asked at first; the others only when these do not agree.
+pub const IP_FIRST: usize = 3;
+
+/// The most services that can be named.
+pub const IP_SOURCES_MAX: usize = 16;
+
+/// How long an answer is good: a loop in a script asks nobody more than once a minute, and whoever switches a network
+/// waits no longer.
+pub const IP_ANSWER_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a service that refuses (403, 429, 503) is left alone, unless it says for how long.
+pub const IP_LEFT_ALONE: Duration = Duration::from_secs(600);
+
+/// And if it says for longer.
+pub const IP_LEFT_ALONE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Services that are remembered.
+pub const IP_MEMORY_MAX: usize = 64;
+
+/// The longest file of these.
+pub const IP_MEMORY_BYTES_MAX: u64 = 256 * 1024;

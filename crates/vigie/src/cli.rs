@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Role(commands::role::RoleArgs),
     Echo(commands::echo::EchoArgs),
     Cast(commands::cast::CastArgs),
+    Ip(commands::ip::IpArgs),
+    Http(commands::http::HttpArgs),
     Repeat(commands::repeat::RepeatArgs),
 }
 
@@ -114,6 +116,8 @@ impl Cli {
                 Command::Role(args) => args.run(context).await,
                 Command::Echo(args) => args.run(context).await,
                 Command::Cast(args) => args.run(context).await,
+                Command::Ip(args) => args.run(context).await,
+                Command::Http(args) => args.run(context).await,
                 Command::Repeat(args) => args.run(context).await,
             }
         });

@@ -6,6 +6,7 @@
 //! [`context`] what every command is given ·
 //! [`location`] `MACHINE:PATH` · [`addresses`] `HOST:PORT` · [`instant`] `T` · [`places`] default directories and sockets ·
 //! [`output`] what is printed, for people and for scripts ·
+//! [`connecting`] how to reach an HTTP service ·
 //! [`following`] the log across restarts of the hub ·
 //! [`restoring`] between the hub's stream and the disk ·
 //! [`service`] hub and agent as parts of a process that stays ·
@@ -15,6 +16,7 @@
 mod addresses;
 mod cli;
 mod commands;
+mod connecting;
 mod context;
 mod failure;
 mod following;

@@ -3,7 +3,8 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table · `built` what is measured · `roles` the other bench, of roles.
+//! it is · `report` the table · `built` what is measured · `roles` the bench of roles · `tools` that of
+//! the small tools.
 
 mod bed;
 mod built;
@@ -18,6 +19,7 @@ pub(crate) mod roles;
 mod running;
 mod series;
 mod steps;
+mod tools;
 mod trees;
 
 use anyhow::Result;
@@ -33,11 +35,13 @@ pub(crate) struct BenchArgs {
 enum What {
     Mirror(mirror::MirrorArgs),
     Roles(roles::RolesArgs),
+    Tools(tools::ToolsArgs),
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Mirror(args) => mirror::run(args),
         What::Roles(args) => roles::run(args),
+        What::Tools(args) => tools::run(args),
     }
 }

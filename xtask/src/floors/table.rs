@@ -40,7 +40,12 @@ pub(crate) const ROOMS: &[Room] = &[
     room(1, "vigie-archive", "a tree as a PAX tar stream, and its writing to disk", &["tar"]),
     room(1, "vigie-health", "checks, hysteresis, drain, answers for load balancers", &[]),
     room(1, "vigie-exec", "commands of this machine: process groups, time limits, bounded output", &[]),
-    room(1, "vigie-tools", "echo, datagrams, HTTP and the public address, for people and scripts", &[]),
+    room(
+        1,
+        "vigie-tools",
+        "echo, datagrams, HTTP and the public address, for people and scripts",
+        &["reqwest", "rustls-native-certs"],
+    ),
     Room {
         name: "vigie-model",
         floor: 0,

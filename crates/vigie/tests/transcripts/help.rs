@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "health",
-    "drain", "undrain", "role", "echo", "cast", "repeat",
+    "drain", "undrain", "role", "echo", "cast", "ip", "http", "repeat",
 ];
 
 #[test]
@@ -72,6 +72,11 @@ fn the_options_are_those_of_the_contract() {
         ("echo send", &["<HOST:PORT>", "<TEXT>", "--udp", "--count", "--interval"]),
         ("cast send", &["<GROUP:PORT>", "[TEXT]", "--count", "--rate", "--size", "--interface", "--ttl"]),
         ("cast listen", &["<GROUP:PORT>", "--interface", "--once", "--for"]),
+        ("ip", &["-4", "-6", "--source", "--quiet", "--fresh", "--resolve", "--proxy"]),
+        (
+            "http",
+            &["<URL>", "-X", "--data", "-H", "--resolve", "--path", "--retries", "--timeout", "--max-size"],
+        ),
         ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();

@@ -1,7 +1,8 @@
 //! The sessions that the documentation shows, run line by line.
 //!
 //! In a block ```` ```console ```` a line that begins with `$ ` is given to a shell; the lines below it are what must be
-//! printed. `…` stands for any text, and alone on its line for any lines. One shell runs all blocks of a page, in a network
+//! printed; those of a here-document, up to `FIN`, go to the shell, too. `…` stands for any text, and alone on its line for
+//! any lines. One shell runs all blocks of a page, in a network
 //! namespace of its own, so that ports are free; where that may not be had, the test says so and is left out.
 
 use crate::{Home, PATIENCE};
@@ -20,13 +21,18 @@ struct Step {
 
 fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut inside = false;
+    let (mut inside, mut is_document) = (false, false);
     for (number, line) in page.lines().enumerate() {
         match (inside, line) {
             (false, _) => inside = line == "```console",
             (true, "```") => inside = false,
+            (true, _) if is_document => {
+                is_document = line != "FIN";
+                steps.last_mut().unwrap().command += &format!("\n{line}");
+            }
             (true, _) => match (line.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => {
+                    is_document = command.contains("<<'FIN'");
                     steps.push(Step { line: number + 1, command: command.to_owned(), printed: vec![] });
                 }
                 (None, Some(step)) => step.printed.push(line.to_owned()),
@@ -161,6 +167,11 @@ fn patterns_match_what_they_say() {
     assert!(
         !all_match(&texts(&["a"]), &texts(&["a", "b"])) && !all_match(&texts(&["a", "b"]), &texts(&["a"]))
     );
+}
+
+#[test]
+fn the_page_of_the_course() {
+    play("docs/cours.md", include_str!("../../../../docs/cours.md"));
 }
 
 #[test]

@@ -2,4 +2,7 @@
 
 mod cast;
 mod echo;
+mod http;
+mod ip;
 mod repeat;
+mod stand_in;
