@@ -180,19 +180,34 @@ fn bare(url: &Url) -> String {
     url.to_string()
 }
 
-/// The causes from the first that says something: the outer ones say that something failed.
+/// What layers of libraries say in front of the cause, which says nothing to whoever asked.
+const LAYERS: [&str; 6] = [
+    "error sending request",
+    "client error (",
+    "tcp connect error",
+    "dns error",
+    "request or response body error",
+    "error following redirect",
+];
+
+/// The same, where the cause stands behind it in the same text.
+const LAYER_OF_NAMES: &str = "error resolving DNS: ";
+
+/// The causes, from the first that says something.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
-    let mut cause = Some(error);
+    let (mut cause, mut outermost) = (Some(error), None);
     while let Some(error) = cause {
         let text = error.to_string();
-        if !texts.iter().any(|before| before.contains(&text)) {
-            texts.push(text);
+        let text = text.strip_prefix(LAYER_OF_NAMES).unwrap_or(&text);
+        outermost.get_or_insert_with(|| text.to_owned());
+        let is_layer = LAYERS.iter().any(|layer| text.starts_with(layer));
+        if !is_layer && !texts.iter().any(|before| before.contains(text)) {
+            texts.push(text.to_owned());
         }
         cause = error.source();
     }
-    let said = if texts.len() > 1 { &texts[1..] } else { &texts[..] };
-    said.join(": ")
+    if texts.is_empty() { outermost.unwrap_or_default() } else { texts.join(": ") }
 }
 
 /// Whether the server asks to come back later (RFC 9110, RFC 6585).

@@ -5,6 +5,7 @@ use super::stand_in::StandIn;
 use crate::Home;
 use crate::talking::Talking;
 use std::io::Write;
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -180,8 +181,11 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
     assert!(said.err.contains("--cacert FILE"), "{said:?}");
     let said = ask("other.example", &["--cacert", "cert.pem"]);
     assert!(said.code == 4 && said.err.contains("the server's certificate is for another name"), "{said:?}");
-    let plain = json();
-    let said = home.run(&["http", &plain.url("/").replace("http:", "https:")]);
+    // As a web server without TLS does it.
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", plain.local_addr().unwrap());
+    std::thread::spawn(move || plain.accept().unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let said = home.run(&["http", &url]);
     assert!(
         said.code == 4 && said.err.contains("does the server speak TLS on this port at all?"),
         "{said:?}"
