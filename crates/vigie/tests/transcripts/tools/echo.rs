@@ -48,13 +48,14 @@ fn netcat_socat_and_ncat_are_answered() {
     let over_udp = format!("UDP:{udp}");
     for (program, args) in [
         ("nc", &["-N", "127.0.0.1", tcp_port.as_str()][..]),
-        ("nc", &["-u", "-w1", "127.0.0.1", udp_port.as_str()]),
+        ("nc", &["-u", "-w3", "127.0.0.1", udp_port.as_str()]),
         ("socat", &["-t5", "-", &over_tcp]),
-        ("socat", &["-t1", "-", &over_udp]),
+        ("socat", &["-t3", "-", &over_udp]),
         ("ncat", &["127.0.0.1", &tcp_port]),
-        ("ncat", &["-u", "-i1", "127.0.0.1", &udp_port]),
+        ("ncat", &["-u", "-i3", "127.0.0.1", &udp_port]),
     ] {
         let answer = told(program, args, "Hello, é !!\n");
+        assert!(!answer.is_empty(), "{program} {args:?} was not answered");
         assert_eq!(message(&answer), "Hello, é !!\n", "{program} {args:?}");
     }
     let (code, said) = served.interrupt();
