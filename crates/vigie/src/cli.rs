@@ -76,6 +76,11 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     Meter(commands::meter::MeterArgs),
     Inspect(commands::inspect::InspectArgs),
+    Echo(commands::echo::EchoArgs),
+    Cast(commands::cast::CastArgs),
+    Ip(commands::ip::IpArgs),
+    Http(commands::http::HttpArgs),
+    Repeat(commands::repeat::RepeatArgs),
 }
 
 impl Command {
@@ -118,6 +123,11 @@ impl Cli {
                 Command::Run(args) => args.run(context).await,
                 Command::Meter(args) => args.run(context).await,
                 Command::Inspect(args) => args.run(context).await,
+                Command::Echo(args) => args.run(context).await,
+                Command::Cast(args) => args.run(context).await,
+                Command::Ip(args) => args.run(context).await,
+                Command::Http(args) => args.run(context).await,
+                Command::Repeat(args) => args.run(context).await,
             }
         });
         // A thread that still works for an interrupted command must not hold up the end.

@@ -4,22 +4,26 @@
 //! [`cli`] the whole command line at a glance ·
 //! [`commands`] one file for each command: its arguments, whose comments are the help, and `run` ·
 //! [`context`] what every command is given ·
-//! [`location`] `MACHINE:PATH` · [`instant`] `T` · [`places`] default directories and sockets ·
+//! [`location`] `MACHINE:PATH` · [`addresses`] `HOST:PORT` · [`instant`] `T` · [`places`] default directories and sockets ·
 //! [`output`] what is printed, for people and for scripts ·
+//! [`connecting`] how to reach an HTTP service ·
 //! [`following`] the log across restarts of the hub ·
 //! [`restoring`] between the hub's stream and the disk ·
 //! [`service`] hub and agent as parts of a process that stays ·
 //! [`failure`] errors at the edge: kind, exit code, hint ·
-//! [`logging`] and [`signals`].
+//! [`logging`], [`signals`] and [`open_files`].
 
+mod addresses;
 mod cli;
 mod commands;
+mod connecting;
 mod context;
 mod failure;
 mod following;
 mod instant;
 mod location;
 mod logging;
+mod open_files;
 mod output;
 mod places;
 mod restoring;

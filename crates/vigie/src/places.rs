@@ -34,6 +34,13 @@ pub(crate) fn agent_state_of_up(data: &Path) -> PathBuf {
     data.join("agent")
 }
 
+/// Where what can be asked again is kept for a while: below `$XDG_CACHE_HOME`, for root, too.
+pub(crate) fn cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("vigie"))
+}
+
 fn default_dir(for_root: &str, variable: &str, below_home: &str, option: &str) -> Result<PathBuf, Failure> {
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from(for_root));

@@ -3,7 +3,7 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table · `built` what is measured · `roles`, `ports` the other benches.
+//! it is · `report` the table · `built` what is measured · `roles`, `ports`, `tools` the other benches.
 
 mod bed;
 mod built;
@@ -19,6 +19,7 @@ pub(crate) mod roles;
 mod running;
 mod series;
 mod steps;
+mod tools;
 mod trees;
 
 use anyhow::Result;
@@ -35,6 +36,7 @@ enum What {
     Mirror(mirror::MirrorArgs),
     Roles(roles::RolesArgs),
     Ports(ports::PortsArgs),
+    Tools(tools::ToolsArgs),
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
@@ -42,5 +44,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         What::Mirror(args) => mirror::run(args),
         What::Roles(args) => roles::run(args),
         What::Ports(args) => ports::run(args),
+        What::Tools(args) => tools::run(args),
     }
 }

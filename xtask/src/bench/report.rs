@@ -8,8 +8,12 @@ use anyhow::{Result, bail};
 pub(crate) enum Target {
     /// At most this many times the peer's median.
     Ratio(f64),
+    /// At least this many times the peer's median.
+    RatioAtLeast(f64),
     /// At most this, in the unit of the series.
     AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
 }
 
 /// One line of the table.
@@ -56,7 +60,9 @@ impl Row {
     fn is_met(&self) -> bool {
         match self.target {
             Target::Ratio(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Target::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
             Target::AtMost(most) => self.ours.median() <= most,
+            Target::AtLeast(least) => self.ours.median() >= least,
         }
     }
 
@@ -65,7 +71,9 @@ impl Row {
             self.peer.as_ref().map_or(("", String::new()), |(name, series)| (*name, series.summary()));
         let target = match self.target {
             Target::Ratio(most) => format!("at most {most}×"),
+            Target::RatioAtLeast(least) => format!("at least {least}×"),
             Target::AtMost(most) => format!("at most {}", self.ours.show(most)),
+            Target::AtLeast(least) => format!("at least {}", self.ours.show(least)),
         };
         let verdict = if self.is_met() { "met" } else { "MISSED" };
         [
@@ -170,6 +178,8 @@ mod tests {
             Row::beside("far", series(101_000), "peer", series(200_000), Target::Ratio(0.5)),
             Row::alone("small", series(60_000_000), Target::AtMost(60e6)),
             Row::alone("nothing", Series::new(Unit::Seconds), Target::AtMost(1.0)),
+            Row::beside("fast", series(300), "peer", series(200), Target::RatioAtLeast(1.0)),
+            Row::alone("few", series(99), Target::AtLeast(100.0)),
         ];
         Report { rows, failures: vec!["a failure".into()], notes: vec!["a note".into()] }
     }
@@ -177,8 +187,8 @@ mod tests {
     #[test]
     fn targets_are_met_or_missed() {
         let met: Vec<bool> = report().rows.iter().map(Row::is_met).collect();
-        assert_eq!(met, [true, false, true, false], "a figure that was not taken is missed");
-        assert_eq!(report().missed(), 2);
+        assert_eq!(met, [true, false, true, false, true, false], "a figure that was not taken is missed");
+        assert_eq!(report().missed(), 3);
     }
 
     #[test]

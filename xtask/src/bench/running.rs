@@ -2,7 +2,7 @@
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::Path;
@@ -105,4 +105,14 @@ impl Drop for Running {
 pub(crate) fn free_port() -> Result<u16> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("cannot bind to a free port")?;
     Ok(listener.local_addr().context("cannot learn the port")?.port())
+}
+
+/// Raises the soft limit of this process, if it is lower.
+pub(crate) fn raise_open_files(wanted: u64) -> Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+            .with_context(|| format!("cannot open {wanted} files at once; the hard limit is {maximum:?}"))?;
+    }
+    Ok(())
 }

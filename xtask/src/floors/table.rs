@@ -58,6 +58,12 @@ pub(crate) const ROOMS: &[Room] = &[
         "what a Python script would do, without running it",
         &["tree-sitter", "tree-sitter-python"],
     ),
+    room(
+        1,
+        "vigie-tools",
+        "echo, datagrams, HTTP and the public address, for people and scripts",
+        &["reqwest", "rustls-native-certs"],
+    ),
     Room {
         name: "vigie-model",
         floor: 0,
@@ -88,4 +94,5 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("xtask/src/bench/ports/router.rs", "TUNSETIFF"),
     ("crates/vigie-meter/src/device.rs", "a serial line in the runtime"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
+    ("crates/vigie-tools/src/cast/batch.rs", "recvmmsg(2) and sendmmsg(2), SO_RXQ_OVFL and SO_MEMINFO"),
 ];

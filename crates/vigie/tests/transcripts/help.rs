@@ -2,9 +2,9 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 24] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "ports", "health",
-    "drain", "undrain", "role", "run", "meter", "inspect",
+    "drain", "undrain", "role", "run", "meter", "inspect", "echo", "cast", "ip", "http", "repeat",
 ];
 
 #[test]
@@ -37,6 +37,10 @@ fn every_command_has_examples() {
         ["role", "resume"],
         ["role", "set"],
         ["role", "history"],
+        ["echo", "serve"],
+        ["echo", "send"],
+        ["cast", "send"],
+        ["cast", "listen"],
     ];
     let mut all: Vec<Vec<&str>> = COMMANDS.iter().map(|command| vec![*command, "--help"]).collect();
     all.extend(nested.iter().map(|words| vec![words[0], words[1], "--help"]));
@@ -67,6 +71,16 @@ fn the_options_are_those_of_the_contract() {
         ("role serve", &["--listen", "127.0.0.1:9999", "--state", "--heartbeat"]),
         ("role join", &["HOST:PORT", "--on-principal", "--on-secondaire", "--hook-timeout", "30s"]),
         ("role fence", &["--file", "--epoch", "75"]),
+        ("echo serve", &["--tcp", "--udp", "--lang", "127.0.0.1:9999"]),
+        ("echo send", &["<HOST:PORT>", "<TEXT>", "--udp", "--count", "--interval"]),
+        ("cast send", &["<GROUP:PORT>", "[TEXT]", "--count", "--rate", "--size", "--interface", "--ttl"]),
+        ("cast listen", &["<GROUP:PORT>", "--interface", "--once", "--for"]),
+        ("ip", &["-4", "-6", "--source", "--quiet", "--fresh", "--resolve", "--proxy"]),
+        (
+            "http",
+            &["<URL>", "-X", "--data", "-H", "--resolve", "--path", "--retries", "--timeout", "--max-size"],
+        ),
+        ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let said = home.run(&words);

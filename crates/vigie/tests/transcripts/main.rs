@@ -8,10 +8,13 @@ mod health;
 mod help;
 mod inspect;
 mod meter;
+mod pages;
 mod role;
 mod run;
 mod session;
 mod systemd;
+mod talking;
+mod tools;
 mod usage;
 
 use std::process::{Command, Stdio};
@@ -58,7 +61,7 @@ impl Home {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again what another process does, which cannot be subscribed to.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

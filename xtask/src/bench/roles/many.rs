@@ -3,9 +3,9 @@
 use super::bed::Bed;
 use super::plain::{Server, read_line};
 use crate::bench::report::{Row, Target};
+use crate::bench::running::raise_open_files;
 use crate::bench::series::{Series, Unit};
 use anyhow::{Context, Result, bail};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
@@ -54,16 +54,6 @@ pub(super) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
         Row::alone(memory, Series::of(Unit::Bytes, peak), Target::AtMost(100e6)),
         Row::alone(order, Series::of(Unit::Count, wrong), Target::AtMost(0.0)),
     ])
-}
-
-/// Raises the soft limit of this process, if it is lower.
-fn raise_open_files(wanted: u64) -> Result<()> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
-            .with_context(|| format!("cannot open {wanted} files at once; the hard limit is {maximum:?}"))?;
-    }
-    Ok(())
 }
 
 /// Whether it was told something that nobody has read.

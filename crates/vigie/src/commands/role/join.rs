@@ -38,21 +38,11 @@ EXAMPLES:
   vigie role join hub:9999 --json | jq -r .role")]
 pub(crate) struct JoinArgs {
     /// The server
-    #[arg(value_name = "HOST:PORT", value_parser = host_and_port)]
+    #[arg(value_name = "HOST:PORT", value_parser = crate::addresses::host_and_port)]
     server: String,
 
     #[command(flatten)]
     hooks: HookArgs,
-}
-
-fn host_and_port(text: &str) -> Result<String, String> {
-    let bad = || format!("`{text}` is not HOST:PORT, such as hub:9999 or [::1]:9999");
-    let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-    let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
-    match port.parse::<u16>() {
-        Ok(port) if port != 0 && !host.is_empty() && !is_bare_v6 => Ok(text.to_owned()),
-        _ => Err(bad()),
-    }
 }
 
 impl JoinArgs {

@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::open_files;
 use crate::output::{Aside, Output, Paint, counted, span};
 use crate::signals::EndSignals;
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ fn heartbeat(text: &str) -> Result<Duration, String> {
 impl ServeArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let mut end = EndSignals::listen()?;
-        let clients_max = clients_max();
+        let clients_max = open_files::raise(FILES_SPARE).min(CLIENTS_MAX);
         let config =
             Config { listen: self.listen, state: self.state, heartbeat: self.heartbeat, clients_max };
         let server = Server::bind(config).map_err(|error| failure(&error))?;
@@ -97,15 +97,6 @@ fn failure(error: &ServeError) -> Failure {
         }
         _ => failure,
     }
-}
-
-/// As many as this process may have open, after asking for as many as it is allowed to ask for.
-fn clients_max() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let files = if raised.is_ok() { limit.maximum } else { limit.current };
-    let most = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_SPARE));
-    usize::try_from(most).unwrap_or(usize::MAX).min(CLIENTS_MAX)
 }
 
 /// One line of what happens, for scripts.
