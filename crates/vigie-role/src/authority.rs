@@ -1,8 +1,8 @@
 //! All groups of one authority.
 
-use crate::group::{Action, Group, Opening};
+use crate::group::{Action, Group, Opening, refuse};
 use crate::limits::GROUPS_MAX;
-use crate::message::FromMember;
+use crate::message::{FromMember, Refusal};
 use crate::words::{Cause, Conn, GroupName, Settings};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -74,10 +74,8 @@ impl<M: Clone + Ord + Debug> Authority<M> {
         self.groups.iter()
     }
 
-    /// A member of a group said something.
-    ///
-    /// # Errors
-    /// [`TooManyGroups`], when its group does not exist and cannot.
+    /// A member of a group said something. Only joining makes a group; whoever says anything else to one that does not
+    /// exist is none of its members.
     pub fn heard(
         &mut self,
         now: Duration,
@@ -85,8 +83,18 @@ impl<M: Clone + Ord + Debug> Authority<M> {
         member: &M,
         conn: Conn,
         said: FromMember,
-    ) -> Result<Vec<Action<M>>, TooManyGroups> {
-        Ok(self.group(name)?.heard(now, member, conn, said))
+    ) -> Vec<Action<M>> {
+        let group = match said {
+            FromMember::Join(_) => self.group(name),
+            _ => match self.known(name) {
+                Some(group) => Ok(group),
+                None => return Vec::new(),
+            },
+        };
+        match group {
+            Ok(group) => group.heard(now, member, conn, said),
+            Err(TooManyGroups) => refuse(member, conn, Refusal::Full).into(),
+        }
     }
 
     /// A member's connection broke: what that means for each of its groups.
@@ -118,5 +126,54 @@ impl<M: Clone + Ord + Debug> Authority<M> {
     ) -> Vec<(GroupName, Vec<Action<M>>)> {
         let acted = self.groups.iter_mut().map(|(name, group)| (name.clone(), act(group)));
         acted.filter(|(_, actions)| !actions.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::Fact;
+    use crate::message::{Join, ToMember};
+    use crate::words::{BootId, Stamp};
+
+    #[test]
+    fn groups_are_made_by_joining_and_are_bounded() {
+        let mut authority = Authority::<u32>::new();
+        let name = |n: usize| GroupName::new(&format!("g{n}")).unwrap();
+        let say = |authority: &mut Authority<u32>, n, said| {
+            authority.heard(Duration::from_secs(1), &name(n), &1, Conn(1), said)
+        };
+        let others = [
+            FromMember::Renew { epoch: Some(Epoch(7)), stamp: Stamp::default() },
+            FromMember::Released { epoch: Epoch(7), cause: Cause::Left },
+            FromMember::Leave,
+        ];
+        for said in others {
+            assert_eq!(say(&mut authority, 0, said), []);
+        }
+        assert_eq!(authority.iter().count(), 0);
+        let join = FromMember::Join(Join {
+            boot: BootId(1),
+            priority: 0,
+            nofailover: false,
+            renews: true,
+            holding: None,
+            stamp: Stamp::default(),
+        });
+        for n in 0..GROUPS_MAX {
+            assert!(matches!(say(&mut authority, n, join)[..], [Action::Persist(_)]), "{n}");
+        }
+        let refused = say(&mut authority, GROUPS_MAX, join);
+        assert!(
+            matches!(
+                refused[..],
+                [
+                    Action::Send { to: 1, message: ToMember::Refused(Refusal::Full), .. },
+                    Action::Tell(Fact::Refused { member: 1, why: Refusal::Full })
+                ]
+            ),
+            "{refused:?}"
+        );
+        assert_eq!(authority.iter().count(), GROUPS_MAX);
     }
 }

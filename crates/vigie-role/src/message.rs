@@ -115,7 +115,7 @@ pub enum Refusal {
     /// The group is `safe`, and this member does not renew.
     #[error("the group's mode is safe, which needs members that renew")]
     CannotRenew,
-    /// There are as many members as there may be.
-    #[error("the group is full")]
+    /// There are as many members, or groups, as there may be.
+    #[error("there are as many members or groups as there may be")]
     Full,
 }

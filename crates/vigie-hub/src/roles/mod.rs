@@ -282,10 +282,8 @@ impl Running {
                 self.task.seats.insert((machine, conn), out);
             }
             Order::Said { machine, conn, group, said, at } => {
-                match self.task.authority.heard(at, &group, &machine, conn, said) {
-                    Ok(actions) => self.act(&group, actions),
-                    Err(why) => tracing::warn!(%machine, %group, "not a member: {why}"),
-                }
+                let actions = self.task.authority.heard(at, &group, &machine, conn, said);
+                self.act(&group, actions);
             }
             Order::Lost { machine, conn, at } => {
                 self.task.seats.remove(&(machine, conn));

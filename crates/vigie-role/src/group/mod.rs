@@ -278,7 +278,7 @@ impl<M: Clone + Ord + Debug> Group<M> {
             _ => self.line.join(now, member, conn, join, &self.settings),
         };
         if let Err(why) = refused {
-            return refuse(member, conn, why, out);
+            return out.extend(refuse(member, conn, why));
         }
         if let Term::Held(held) = &mut self.term
             && held.member == *member
@@ -335,7 +335,7 @@ impl<M: Clone + Ord + Debug> Group<M> {
         if let Some(presented) = epoch.filter(|presented| *presented > self.highest) {
             self.line.remove(member);
             let why = Refusal::FutureEpoch { presented, highest: self.highest };
-            refuse(member, conn, why, out);
+            out.extend(refuse(member, conn, why));
             return self.settle(now, out);
         }
         let ttl = self.settings.ttl;
@@ -544,9 +544,12 @@ impl<M: Clone + Ord + Debug> Group<M> {
     }
 }
 
-fn refuse<M: Clone>(member: &M, conn: Conn, why: Refusal, out: &mut Vec<Action<M>>) {
-    out.push(Action::Send { to: member.clone(), conn, message: ToMember::Refused(why) });
-    out.push(Action::Tell(Fact::Refused { member: member.clone(), why }));
+/// Tells a member, and the operator, that it is none.
+pub(crate) fn refuse<M: Clone>(member: &M, conn: Conn, why: Refusal) -> [Action<M>; 2] {
+    [
+        Action::Send { to: member.clone(), conn, message: ToMember::Refused(why) },
+        Action::Tell(Fact::Refused { member: member.clone(), why }),
+    ]
 }
 
 #[cfg(test)]
