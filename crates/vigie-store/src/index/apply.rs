@@ -21,7 +21,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 5;
+pub(crate) const INDEX_VERSION: u32 = 6;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]

@@ -162,10 +162,17 @@ impl Salvage<'_> {
         }
         let mut head = [0; SEGMENT_HEAD];
         let got = file.read_at(&mut head, 0).map_err(io)?;
-        let head = match SegmentHead::decode(&head[..got]) {
-            Ok(head) if head.first == first => head,
-            Ok(_) => return Ok(self.lost(first, 0, "its head names another first record".into())),
-            Err(why) => return Ok(self.lost(first, 0, format!("the segment's head cannot be read: {why}"))),
+        let decoded = match SegmentHead::decode(&head[..got]) {
+            Ok(head) if head.first == first => Ok(head),
+            Ok(_) => Err("its head names another first record".to_owned()),
+            Err(why) => Err(format!("the segment's head cannot be read: {why}")),
+        };
+        let head = match decoded {
+            Ok(head) => head,
+            Err(why) => {
+                self.lost(first, 0, why);
+                return Ok(());
+            }
         };
         if first > self.next && self.missing.is_empty() {
             self.lost(first, 0, "the segment before it is missing or cut short".into());

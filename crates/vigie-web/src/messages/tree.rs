@@ -83,7 +83,7 @@ pub enum ContentState {
 }
 
 impl ContentState {
-    const ALL: [ContentState; 5] = [
+    const ALL: [ContentState; 6] = [
         ContentState::Whole,
         ContentState::Pending,
         ContentState::Torn,

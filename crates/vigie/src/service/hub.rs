@@ -34,7 +34,8 @@ impl HubService {
     /// Starts a hub that gives what is whole of a damaged store, and its API. No agent reaches it.
     pub(crate) async fn start_read_only(data: &Path, api: Option<SocketAddr>) -> Result<Self, Failure> {
         let service =
-            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api, None).await?;
+            Self::start_as(Config { data: data.to_owned(), listen: None, read_only: true }, api, None)
+                .await?;
         tracing::warn!("for reading only: nothing is taken from agents, and the store is left as it is");
         Ok(service)
     }
