@@ -164,8 +164,14 @@ impl Salvage<'_> {
         let got = file.read_at(&mut head, 0).map_err(io)?;
         let head = match SegmentHead::decode(&head[..got]) {
             Ok(head) if head.first == first => head,
-            Ok(_) => return Ok(self.lost(first, 0, "its head names another first record".into())),
-            Err(why) => return Ok(self.lost(first, 0, format!("the segment's head cannot be read: {why}"))),
+            Ok(_) => {
+                self.lost(first, 0, "its head names another first record".into());
+                return Ok(());
+            }
+            Err(why) => {
+                self.lost(first, 0, format!("the segment's head cannot be read: {why}"));
+                return Ok(());
+            }
         };
         if first > self.next && self.missing.is_empty() {
             self.lost(first, 0, "the segment before it is missing or cut short".into());
