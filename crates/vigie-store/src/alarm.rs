@@ -20,12 +20,25 @@ pub(crate) struct Alarm {
     /// Somebody must look.
     calls: AtomicBool,
     committer: OnceLock<WeakSender<Job>>,
+    /// What was wrong when the store was opened.
+    at_open: OnceLock<&'static str>,
 }
 
 impl Alarm {
     pub(crate) fn new(disk: Arc<dyn Disk>, mark: PathBuf) -> Self {
         let (why, calls, committer) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
-        Alarm { disk, mark, why, calls, committer }
+        Alarm { disk, mark, why, calls, committer, at_open: OnceLock::new() }
+    }
+
+    /// The index that was found at open is damaged, and is made anew before anyone asks it.
+    pub(crate) fn met_at_open(&self, why: &'static str) {
+        // A store is opened once.
+        let _set_once = self.at_open.set(why);
+    }
+
+    /// What was wrong with the index when the store was opened.
+    pub(crate) fn at_open(&self) -> Option<&'static str> {
+        self.at_open.get().copied()
     }
 
     /// Who is woken when it is raised.

@@ -252,6 +252,10 @@ fn open_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<(Index, Ap
     let why = if medium.exists() {
         match take_index(medium, journal, end)? {
             Taken::Whole(index, applier) => return Ok((index, *applier)),
+            Taken::Damaged(why) => {
+                medium.alarm().met_at_open(why);
+                why
+            }
             Taken::Not(why) => why,
         }
     } else {
@@ -270,12 +274,14 @@ fn open_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<(Index, Ap
 enum Taken {
     /// It has all that the journal has.
     Whole(Index, Box<Applier>),
+    /// It is not what was left behind.
+    Damaged(&'static str),
     /// It is to be made anew, and why; without a word when it is empty.
     Not(&'static str),
 }
 
 fn take_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<Taken, OpenError> {
-    let cannot = Ok(Taken::Not("it cannot be opened"));
+    let cannot = Ok(Taken::Damaged("it cannot be opened"));
     let Ok(kv) = medium.open() else { return cannot };
     let index = Index::new(kv);
     let Ok(mut applier) = Applier::open(index.clone()) else { return cannot };
@@ -293,12 +299,14 @@ fn take_index(medium: &Medium, journal: &Journal, end: Seq) -> Result<Taken, Ope
         return Ok(Taken::Not(if is_empty { "" } else { "it may not be whole" }));
     }
     if applier.check().is_err() {
-        return Ok(Taken::Not("it is damaged"));
+        return Ok(Taken::Damaged("it is damaged"));
     }
     medium.mark_open().map_err(|e| io_error("mark", medium.dir(), e))?;
     Ok(match replay(&mut applier, journal, |_, _| {}) {
         Ok(()) => Taken::Whole(index, Box::new(applier)),
-        Err(ReplayError::Journal(_) | ReplayError::Stranger) => Taken::Not("it does not follow the journal"),
+        Err(ReplayError::Journal(_) | ReplayError::Stranger) => {
+            Taken::Damaged("it does not follow the journal")
+        }
         Err(ReplayError::Index(_)) => Taken::Not("it cannot be written"),
     })
 }

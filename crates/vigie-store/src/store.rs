@@ -306,6 +306,11 @@ impl Store {
         journal.chain(self.shared.damage.iter().cloned()).collect()
     }
 
+    /// What was wrong with the index when the store was opened, if anything was; it was built anew then.
+    pub fn index_was_damaged(&self) -> Option<&'static str> {
+        self.shared.alarm.at_open()
+    }
+
     /// Rows of the tables of edges and of nodes, counted one by one: for tests of what a change writes.
     #[cfg(feature = "fakes")]
     pub fn tree_rows(&self) -> Result<(usize, usize), StoreError> {

@@ -216,6 +216,9 @@ impl Applier {
         changes: &mut Vec<Change>,
     ) -> Result<(), KvError> {
         let Some(last) = run.facts.len().checked_sub(1) else { return Ok(()) };
+        if self.lost.is_some() && !self.machines.contains_key(&run.machine) {
+            self.name_by_id(run.machine, changes)?;
+        }
         let machine = self.machines.entry(run.machine).or_insert_with(|| {
             let ordinal = self.progress.machines;
             self.progress.machines += 1;
@@ -279,6 +282,22 @@ impl Applier {
             self.machines.values().filter_map(|machine| Some((machine.ordinal, machine.life?.1.last.1)));
         let gaps = known.map(|(ordinal, time)| damage_gap(ordinal, (first, time))).collect();
         self.index.kv()?.write(gaps)
+    }
+}
+
+impl Applier {
+    /// A machine whose name may be among what was lost can be asked for by its id.
+    fn name_by_id(&self, machine: MachineId, changes: &mut Vec<Change>) -> Result<(), KvError> {
+        let name_of = Key::tag(Tag::NameOf).bytes(&machine.0).done();
+        let is_named = changes.iter().any(|(table, key, _)| *table == Table::Misc && *key == name_of)
+            || self.index.kv()?.get(Table::Misc, &name_of)?.is_some();
+        if !is_named {
+            let name = machine.to_string().into_bytes();
+            let named = Key::tag(Tag::Named).bytes(&name).done();
+            changes.push((Table::Misc, named, Some(machine.0.to_vec())));
+            changes.push((Table::Misc, name_of, Some(name)));
+        }
+        Ok(())
     }
 }
 

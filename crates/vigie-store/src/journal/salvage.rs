@@ -162,15 +162,14 @@ impl Salvage<'_> {
         }
         let mut head = [0; SEGMENT_HEAD];
         let got = file.read_at(&mut head, 0).map_err(io)?;
-        let decoded = match SegmentHead::decode(&head[..got]) {
-            Ok(head) if head.first == first => Ok(head),
-            Ok(_) => Err("its head names another first record".to_owned()),
-            Err(why) => Err(format!("the segment's head cannot be read: {why}")),
-        };
-        let head = match decoded {
-            Ok(head) => head,
+        let head = match SegmentHead::decode(&head[..got]) {
+            Ok(head) if head.first == first => head,
+            Ok(_) => {
+                self.lost(first, 0, "its head names another first record".into());
+                return Ok(());
+            }
             Err(why) => {
-                self.lost(first, 0, why);
+                self.lost(first, 0, format!("the segment's head cannot be read: {why}"));
                 return Ok(());
             }
         };

@@ -57,13 +57,26 @@ async fn on_data(data: &Path, context: Context) -> Result<Outcome, Failure> {
         let committer = committer.spawn_thread().map_err(|e| Failure::of(&e))?;
         let mut report = Report::new(context);
         let mut printed = Ok(());
-        let verified = verify_store(&store, &mut |line| {
+        let mut tell = |line: VerifyLine| {
             if printed.is_ok() {
                 printed = serde_json::to_vec(&line)
                     .map_err(|e| Failure::of(&e))
                     .and_then(|raw| report.take(&raw, line));
             }
             printed.is_ok()
+        };
+        // Opening the store has mended it, and yet that is a finding.
+        let at_open = store.index_was_damaged();
+        if let Some(why) = at_open {
+            let (file, why) = ("index".to_owned(), format!("{why} (found when the store was opened)"));
+            tell(VerifyLine::DamagedPlace(DamagedPlace { file, offset: 0, why }));
+        }
+        let verified = verify_store(&store, &mut |line| match line {
+            VerifyLine::Result(result) => {
+                let index_is_damaged = result.index_is_damaged || at_open.is_some();
+                tell(VerifyLine::Result(VerifyResult { index_is_damaged, ..result }))
+            }
+            other => tell(other),
         });
         store.close();
         if committer.join().is_err() {
