@@ -163,7 +163,7 @@ mod tests {
 }
 
 #[cfg(test)]
-mod tests {
+mod expiry {
     use super::*;
     use std::time::Duration;
     use vigie_hub::{Config, Hub};
