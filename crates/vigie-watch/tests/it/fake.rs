@@ -291,6 +291,7 @@ fn a_watch_limit_is_said_and_stays_a_gap_until_it_is_lifted() {
     assert_eq!(errors, [("watch", libc::ENOSPC)]);
     let warning = rig.engine.status().roots[0].warning.clone().unwrap_or_default();
     assert!(warning.contains("max_user_watches"), "{warning}");
+    assert!(warning.contains("every minute or so") && warning.contains("next in "), "{warning}");
     // Unwatched directories are compared from time to time.
     for i in 0..5 {
         rig.fs.write(format!("/data/{i}/x/unseen").as_bytes(), b"u").unwrap();

@@ -289,5 +289,13 @@ async fn torn_content_is_given_and_flagged() {
     world.tell(event).await;
     let (answer, _) = world.client.cat(&at("/srv/a", Instant::Now), 0).await.unwrap();
     assert_eq!(answer.state, Some(ContentState::Torn));
+    // A newer version comes that is not read yet: what there is stays torn.
+    let newer =
+        vigie_model::files::MetadataChanged { node: node(11), meta: meta(NodeType::File, 9), pending: true };
+    world.tell(FileEvent::Metadata(newer)).await;
+    let (answer, _) = world.client.cat(&at("/srv/a", Instant::Now), 0).await.unwrap();
+    assert_eq!(answer.state, Some(ContentState::PendingTorn));
+    let (_, mut listed) = world.client.ls(&at("/srv/a", Instant::Now), false).await.unwrap();
+    assert_eq!(listed.next().await.unwrap().unwrap().state, Some(ContentState::PendingTorn));
     assert_eq!(meta(NodeType::File, 6).mode, 0o644);
 }

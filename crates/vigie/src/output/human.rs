@@ -119,6 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [0, 1, 2, 1234].map(|n| counted(n, "block")),
+            ["0 blocks", "1 block", "2 blocks", "1,234 blocks"]
+        );
+    }
+
+    #[test]
     fn sizes_have_three_digits() {
         for (size, text) in [
             (0, "0 B"),

@@ -161,3 +161,45 @@ mod tests {
         assert!(told(RefuseCode::Version).is_null());
     }
 }
+
+#[cfg(test)]
+mod expiry {
+    use super::*;
+    use std::time::Duration;
+    use vigie_hub::{Config, Hub};
+    use vigie_model::UnixNanos;
+
+    /// A machine's clock a year ago, longer than any certificate lives.
+    #[derive(Debug, Default)]
+    struct AYearAgo(SystemClock);
+
+    impl Clock for AYearAgo {
+        fn wall(&self) -> UnixNanos {
+            UnixNanos(self.0.wall().0 - 365 * 24 * 3600 * 1_000_000_000)
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.monotonic()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_has_ended_is_said_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let listen = Some("127.0.0.1:0".parse().unwrap());
+        let config = Config { data: dir.path().join("hub"), listen };
+        let clock = Arc::new(AYearAgo::default());
+        let (hub, running) = Hub::start(config, Arc::clone(&clock) as _).await.unwrap();
+        let token = Token::parse(&hub.invite("web01", Duration::from_secs(60)).unwrap()).unwrap();
+        let address = hub.listening().unwrap().to_string();
+        let state = dir.path().join("state");
+        let key = EnrolKey::load_or_create(&state).unwrap();
+        vigie_wire::enrol(&address, &token, &key, clock).await.unwrap().save(&state).unwrap();
+
+        let failure = identity(&address, &state, None, None).await.unwrap_err();
+        assert_eq!(failure.exit_code(), 4);
+        let said = failure.as_json().to_string();
+        assert!(said.contains("expired at 20") && said.contains("vigie hub invite web01"), "{said}");
+        running.shutdown(Duration::from_secs(10)).await;
+    }
+}

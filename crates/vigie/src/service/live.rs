@@ -209,7 +209,8 @@ mod tests {
             size: 0,
             xattrs: Vec::new(),
         };
-        let (parent, node) = (NodeId([2; 16]), NodeId([3; 16]));
+        let parent = if matches!(name, EdgeName::Root(_)) { NodeId::ROOTS } else { NodeId([2; 16]) };
+        let node = NodeId([3; 16]);
         record(FileEvent::Created(Created { parent, name, node, meta, pending: false }))
     }
 

@@ -62,3 +62,18 @@ fn a_signal_that_comes_twice_at_once_is_one_wish() {
     world.kill_hub();
     alpha.stop_with(&[Signal::INT, Signal::TERM]);
 }
+
+#[test]
+fn a_flush_waits_for_an_agent_that_is_just_coming() {
+    let world = World::start();
+    let mut alpha = world.agent("alpha");
+    world.enrol(&mut alpha);
+    alpha.stop();
+    std::fs::write(alpha.root.join("late"), "x").unwrap();
+    let asking = std::thread::scope(|scope| {
+        let flushing = scope.spawn(|| world.run(["flush", "alpha", "--timeout", "100s"]));
+        world.start_agent(&mut alpha, &[]);
+        flushing.join().unwrap()
+    });
+    assert_eq!(asking.code, 0, "{}{}", asking.out, asking.err);
+}

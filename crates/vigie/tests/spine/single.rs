@@ -67,3 +67,82 @@ fn watch_needs_no_hub() {
     let missing = Command::new(VIGIE).arg("watch").arg(dir.path().join("missing")).output().unwrap();
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
 }
+
+#[test]
+fn a_flush_right_after_the_start_waits_for_the_agent() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let data = outside.path().join("data");
+        let mut command = Command::new(VIGIE);
+        command.arg("up").arg(dir.path()).arg("--data").arg(&data);
+        let up = Process::start(&mut command, &outside.path().join("up.out"));
+        eventually("the API is there", || data.join("api.sock").exists().then_some(()));
+        let flushed = client(&data, &["flush", "--json", "--timeout", "100s"]);
+        let out = String::from_utf8_lossy(&flushed.stdout);
+        assert!(flushed.status.success() && out.contains("\"durable\""), "{flushed:?}");
+        assert!(up.stop().success());
+    }
+}
+
+#[test]
+fn up_says_of_every_directory_when_it_is_watched() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(dirs[1].path().join("file"), "x").unwrap();
+    let mut command = Command::new(VIGIE);
+    command.arg("up").args(dirs.iter().map(|dir| dir.path())).arg("--data").arg(outside.path().join("data"));
+    let up = Process::start(&mut command, &outside.path().join("up.out"));
+    for (dir, what) in dirs.iter().zip(["1 object is there", "2 objects are there"]) {
+        let line = format!("watching {}: {what}", dir.path().canonicalize().unwrap().display());
+        eventually(&line, || up.printed().contains(&line).then_some(()));
+    }
+    assert!(up.stop().success());
+}
+
+/// A small file system of its own, for as long as the test runs.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// None without the right to mount.
+    fn mount() -> Option<Small> {
+        let small = Small(tempfile::tempdir().unwrap());
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=192m", "tmpfs"])
+            .arg(small.0.path())
+            .output();
+        mounted.is_ok_and(|done| done.status.success()).then_some(small)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _not_mounted = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn status_says_that_the_disk_is_full_before_anything_is_written_as_root() {
+    let Some(small) = Small::mount() else {
+        eprintln!("skipped: this needs the right to mount a small file system");
+        return;
+    };
+    let outside = tempfile::tempdir().unwrap();
+    let data = small.0.path().join("data");
+    let mut command = Command::new(VIGIE);
+    command.arg("hub").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]);
+    let hub = Process::start(&mut command, &outside.path().join("hub.out"));
+    let store = || {
+        let said = client(&data, &["status", "--json"]);
+        serde_json::from_slice::<serde_json::Value>(&said.stdout).ok()?["store"].as_str().map(str::to_owned)
+    };
+    eventually("the hub answers", || (store()? == "ok").then_some(()));
+    let fill = small.0.path().join("fill");
+    sh(small.0.path(), "dd if=/dev/zero of=fill bs=1M 2>dd.err || true");
+    let said = store().unwrap();
+    assert!(said.contains("disk is full"), "{said}");
+    std::fs::remove_file(fill).unwrap();
+    assert_eq!(store().unwrap(), "ok");
+    assert!(hub.stop().success());
+}

@@ -106,6 +106,44 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn scripts_are_told_of_wrong_usage_in_json() {
+    let home = Home::new();
+    for (args, told) in [
+        (&["--json", "fly"][..], "unrecognized subcommand 'fly'"),
+        (&["flush", "--timeout", "30", "--json"], "no span of time"),
+        (&["restore", "web01:/srv", "--json"], "<TARGET>"),
+        (&["ls", "--json"], "required arguments"),
+        (&["--json"], "missing"),
+        (&["hub", "invite", "a/b", "--json"], "a machine's name"),
+    ] {
+        let said = home.run(args);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{args:?}: {said:?}");
+        assert_eq!(said.err.lines().count(), 1, "{args:?}: {}", said.err);
+        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+        assert_eq!(error["error"]["kind"], "usage", "{args:?}: {error}");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(told) && !message.starts_with("error"), "{args:?}: {message}");
+    }
+    let help = home.run(&["ls", "--help", "--json"]);
+    assert!(help.code == 0 && help.out.contains("Usage"), "{help:?}");
+}
+
+#[test]
+fn a_damaged_identity_is_said_with_a_way_out() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let state = home.path().join("s");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(state.join("identity.pem"), "-----BEGIN NONSENSE-----").unwrap();
+    std::fs::set_permissions(state.join("identity.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let said = home.run(&["agent", "--hub", "127.0.0.1:1", "--watch", ".", "--state", "s"]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(said.err.contains("does not hold this machine's identity"), "{}", said.err);
+    assert!(said.err.contains("hint: move") && said.err.contains("vigie hub invite"), "{}", said.err);
+}
+
+#[test]
 fn nobody_there_ends_with_4_and_a_hint() {
     let home = Home::new();
     for args in [
