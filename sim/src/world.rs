@@ -235,6 +235,7 @@ impl World {
             clock: Arc::clone(&self.clock),
             index: IndexMedium::Memory(self.index.clone()),
             seal_bytes: 256 * 1024,
+            read_only: false,
         };
         let (store, committer) = match Store::open(Path::new("/hub"), options) {
             Ok(opened) => opened,

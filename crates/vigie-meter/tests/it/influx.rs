@@ -1,13 +1,13 @@
 //! A real InfluxDB 1.6, stopped and started again.
 
-use crate::world::{PATIENCE, Peer, free_port, http, listens, program, sample};
+use crate::world::{Peer, free_port, http, listens, program, reached, sample};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use vigie_meter::sinks::Delivery;
 use vigie_meter::sinks::influx::Influx;
 use vigie_meter::sinks::record::Form;
 use vigie_meter::sinks::secret::Secret;
-use vigie_meter::sinks::{Delivery, Progress};
 
 /// A moment within what InfluxDB keeps for ever.
 const START_MS: i64 = 1_718_454_600_000;
@@ -57,12 +57,6 @@ impl World {
         )
         .await
     }
-}
-
-async fn reached(delivery: &Delivery, wanted: impl Fn(&Progress) -> bool) {
-    let mut progress = delivery.progress();
-    let waited = tokio::time::timeout(PATIENCE, progress.wait_for(|progress| wanted(progress))).await;
-    assert!(waited.is_ok(), "waited in vain; {:?}", delivery.progress().borrow());
 }
 
 fn give(delivery: &Delivery, form: &Form, turns: std::ops::Range<i64>) {

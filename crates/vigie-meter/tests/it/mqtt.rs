@@ -1,13 +1,13 @@
 //! A real Mosquitto, and its own client to listen with.
 
-use crate::world::{PATIENCE, Peer, free_port, listens, program, sample};
+use crate::world::{PATIENCE, Peer, free_port, listens, program, reached, sample};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
+use vigie_meter::sinks::Delivery;
 use vigie_meter::sinks::mqtt::Mqtt;
 use vigie_meter::sinks::record::Form;
-use vigie_meter::sinks::{Delivery, Progress};
 
 struct World {
     dir: tempfile::TempDir,
@@ -61,12 +61,6 @@ impl Subscriber {
             assert!(start.elapsed() < PATIENCE, "only other things came");
         }
     }
-}
-
-async fn reached(delivery: &Delivery, wanted: impl Fn(&Progress) -> bool) {
-    let mut progress = delivery.progress();
-    let waited = tokio::time::timeout(PATIENCE, progress.wait_for(|progress| wanted(progress))).await;
-    assert!(waited.is_ok(), "waited in vain; {:?}", delivery.progress().borrow());
 }
 
 fn give(delivery: &Delivery, turn: i64) {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use vigie_meter::sinks::{Delivery, Progress};
 use vigie_meter::tic::{Listener, Ways, samples};
 use vigie_meter::{Identity, Sample};
 
@@ -49,6 +50,13 @@ pub(crate) async fn listens(port: u16) {
         assert!(start.elapsed() < PATIENCE, "nothing listens on {port}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits until a delivery is where it should be.
+pub(crate) async fn reached(delivery: &Delivery, wanted: impl Fn(&Progress) -> bool) {
+    let mut progress = delivery.progress();
+    let waited = tokio::time::timeout(PATIENCE, progress.wait_for(|progress| wanted(progress))).await;
+    assert!(waited.is_ok(), "waited in vain; {:?}", delivery.progress().borrow());
 }
 
 /// One request over HTTP; head and body of the answer.
