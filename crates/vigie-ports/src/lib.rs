@@ -3,13 +3,14 @@
 //!
 //! In reading order:
 //! [`targets`] what to look at · [`ports`] and where, with [`services`] and [`likely`] · [`finding`] what a probe saw ·
-//! [`report`] all of one target · [`sink`] whom it is told · [`host`] the same as it is printed, in [`words`] ·
-//! [`banner`] what services say · [`nmap`] the user's own nmap · [`xml`], [`grep`] formats of others · [`files`], [`diff`] two
-//! scans compared · [`limits`].
+//! [`report`] all that was found of one target · [`sink`] whom it is told.
 //!
 //! Scanning: [`plan`] what is asked for · [`scan`](mod@scan) the entry · `logic` what to probe next, and what answers mean ·
 //! `work` what threads share · `engine` who probes · `connect` and `syn` how · `discovery` whether anything is there ·
 //! `route`, `here`, `icmp` what this machine and the network say.
+//!
+//! Beyond: [`host`] a report as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
+//! [`xml`], [`grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
 
 pub mod banner;
 mod connect;
