@@ -187,7 +187,7 @@ mod expiry {
     async fn a_certificate_that_has_ended_is_said_at_the_start() {
         let dir = tempfile::tempdir().unwrap();
         let listen = Some("127.0.0.1:0".parse().unwrap());
-        let config = Config { data: dir.path().join("hub"), listen };
+        let config = Config { data: dir.path().join("hub"), listen, read_only: false };
         let clock = Arc::new(AYearAgo::default());
         let (hub, running) = Hub::start(config, Arc::clone(&clock) as _).await.unwrap();
         let token = Token::parse(&hub.invite("web01", Duration::from_secs(60)).unwrap()).unwrap();
