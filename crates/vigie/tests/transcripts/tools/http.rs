@@ -95,7 +95,7 @@ fn a_busy_server_is_asked_again_unless_it_could_do_something_twice() {
     let home = Home::new();
     let times = AtomicUsize::new(0);
     let busy = StandIn::with(move |mut stream, _| {
-        let answer: &[u8] = if times.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        let answer: &[u8] = if times.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
         } else {
             b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
