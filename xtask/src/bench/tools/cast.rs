@@ -7,6 +7,7 @@ use crate::bench::running::{Running, free_port};
 use crate::bench::series::{Series, Unit};
 use crate::shell;
 use anyhow::{Context, Result, bail};
+use rustix::net::sockopt;
 use serde_json::Value;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
@@ -17,6 +18,9 @@ const RELAYED: u64 = 100_000;
 
 /// Their rate: one that the relay keeps up with, or its own kernel would lose some that it does not know of.
 const RELAYED_RATE: &str = "10000";
+
+/// The relay's receive buffer: seconds of that rate.
+const RELAY_BUFFER: usize = 32 * 1024 * 1024;
 
 /// What has to arrive whole, a second.
 const RATE: u64 = 200_000;
@@ -91,6 +95,11 @@ pub(super) fn truth(bench: &mut Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for loss in [0, 1, 5, 20] {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).context("cannot open the relay")?;
+        // What this kernel dropped in front of the relay, the relay would not know.
+        if sockopt::set_socket_recv_buffer_size_force(&socket, RELAY_BUFFER).is_err() {
+            sockopt::set_socket_recv_buffer_size(&socket, RELAY_BUFFER)
+                .context("cannot set the relay's buffer")?;
+        }
         let via = socket.local_addr().context("cannot learn the relay's port")?.port();
         let mut relaying = None;
         let (stream, total) = Listening::start(bench)?.hear(|port| {

@@ -16,6 +16,9 @@ const MESSAGE: &[u8] = b"what the bench says, 32 bytes..\n";
 /// How long nobody may be answered before the load is given up.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// How long it may take until all are connected: ncat takes longer for each the more it has.
+const CONNECTING: Duration = Duration::from_secs(90);
+
 /// Connected clients.
 pub(super) struct Load {
     clients: Vec<TcpStream>,
@@ -27,7 +30,11 @@ impl Load {
     pub(super) fn connect(address: SocketAddr, count: usize) -> Result<Load> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).context("cannot watch sockets")?;
         let mut load = Load { clients: Vec::with_capacity(count), epoll };
+        let start = Instant::now();
         for number in 0..count {
+            if start.elapsed() > CONNECTING {
+                bail!("{number} of {count} clients were connected within {CONNECTING:?}");
+            }
             let connecting = || format!("cannot connect client {number}");
             let client = TcpStream::connect_timeout(&address, SILENCE).with_context(connecting)?;
             client.set_nodelay(true).with_context(connecting)?;

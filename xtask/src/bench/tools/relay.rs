@@ -43,6 +43,11 @@ impl Relay {
             let datagram = &buffer[..length];
             account.sent += u64::from(number(datagram).is_some());
             turn += 1;
+            if datagram.starts_with(b"VC1e") {
+                // Nothing comes any more that could overtake them.
+                turn += HELD_FOR;
+                self.pass_due(&mut held, turn, &mut account)?;
+            }
             let copies = if dice.percent(self.duplicates) { 2 } else { 1 };
             for _ in 0..copies {
                 if dice.percent(self.loss) {
@@ -54,13 +59,16 @@ impl Relay {
                     self.pass(datagram, &mut account)?;
                 }
             }
-            while held.front().is_some_and(|(due, _)| *due <= turn) {
-                if let Some((_, datagram)) = held.pop_front() {
-                    self.pass(&datagram, &mut account)?;
-                }
-            }
+            self.pass_due(&mut held, turn, &mut account)?;
         }
         Ok(account.truth())
+    }
+
+    fn pass_due(&self, held: &mut VecDeque<(u64, Vec<u8>)>, turn: u64, account: &mut Account) -> Result<()> {
+        while let Some((_, datagram)) = held.pop_front_if(|(due, _)| *due <= turn) {
+            self.pass(&datagram, account)?;
+        }
+        Ok(())
     }
 
     fn pass(&self, datagram: &[u8], account: &mut Account) -> Result<()> {

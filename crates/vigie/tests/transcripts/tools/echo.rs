@@ -46,13 +46,15 @@ fn netcat_socat_and_ncat_are_answered() {
     let (tcp_port, udp_port) = (port(tcp), port(udp));
     let over_tcp = format!("TCP:{tcp}");
     let over_udp = format!("UDP:{udp}");
+    let by_ncat_over_udp = format!("(cat; sleep 1) | ncat -u -i1 127.0.0.1 {udp_port}");
     for (program, args) in [
         ("nc", &["-N", "127.0.0.1", tcp_port.as_str()][..]),
         ("nc", &["-u", "-w3", "127.0.0.1", udp_port.as_str()]),
         ("socat", &["-t5", "-", &over_tcp]),
         ("socat", &["-t3", "-", &over_udp]),
         ("ncat", &["127.0.0.1", &tcp_port]),
-        ("ncat", &["-u", "-i3", "127.0.0.1", &udp_port]),
+        // At the end of its input it would not wait for a datagram.
+        ("sh", &["-c", &by_ncat_over_udp]),
     ] {
         let answer = told(program, args, "Hello, é !!\n");
         assert!(!answer.is_empty(), "{program} {args:?} was not answered");
