@@ -3,8 +3,8 @@
 use crate::Home;
 
 const COMMANDS: [&str; 16] = [
-    "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "ports", "health",
-    "drain", "undrain", "role",
+    "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "ports",
+    "health", "drain", "undrain", "role",
 ];
 
 #[test]
@@ -62,7 +62,10 @@ fn the_options_are_those_of_the_contract() {
         ("verify", &["--data"]),
         ("watch", &["DIR", "--events"]),
         ("ports", &["TARGET", "-p", "--top", "--all-ports", "--exclude", "--from", "--no-ping", "--engine"]),
-        ("ports", &["--banner", "--service", "--rate", "--timeout", "--retries", "--xml", "--grep", "--diff"]),
+        (
+            "ports",
+            &["--banner", "--service", "--rate", "--timeout", "--retries", "--xml", "--grep", "--diff"],
+        ),
         ("role serve", &["--listen", "127.0.0.1:9999", "--state", "--heartbeat"]),
         ("role join", &["HOST:PORT", "--on-principal", "--on-secondaire", "--hook-timeout", "30s"]),
         ("role fence", &["--file", "--epoch", "75"]),
