@@ -29,7 +29,7 @@ EXAMPLES:
   vigie cast send 239.255.0.1:5000 bonjour --plain --ttl 4      to socat, up to three routers away
   vigie cast send '[ff15::1]:5000' --interface eth0 --count 10000 --rate 1000 --size 1200")]
 pub(crate) struct SendArgs {
-    /// A machine or a group: 239.255.0.1:5000, [ff15::1]:5000, web01:5000
+    /// A machine or a group: 239.255.0.1:5000, `[ff15::1]:5000`, web01:5000
     #[arg(value_name = "GROUP:PORT", value_parser = crate::addresses::host_and_port)]
     target: String,
 

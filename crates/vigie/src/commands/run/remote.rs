@@ -34,7 +34,7 @@ const KEPT_BYTES_OF_MANY: usize = 256 * 1024;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "On other machines")]
 pub(super) struct ThereArgs {
-    /// Groups of hosts: TOML with [groups], or ClusterShell's groups.conf
+    /// Groups of hosts: TOML with `[groups]`, or ClusterShell's groups.conf
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
 
