@@ -30,7 +30,7 @@ EXAMPLES:
   vigie cast listen '`[ff15::1]:5000`' --interface eth0 --for 1min
   vigie cast listen 0.0.0.0:5000 --once --json          one measurement of whoever sends here")]
 pub(crate) struct ListenArgs {
-    /// A group, or an address of this machine: 239.255.0.1:5000, [ff15::1]:5000, 0.0.0.0:5000
+    /// A group, or an address of this machine: 239.255.0.1:5000, `[ff15::1]:5000`, 0.0.0.0:5000
     #[arg(value_name = "GROUP:PORT", value_parser = crate::addresses::host_and_any_port)]
     target: String,
 
