@@ -27,7 +27,7 @@ Exit code 1 when something was lost, 3 when nothing came at all.
 
 EXAMPLES:
   vigie cast listen 239.255.0.1:5000                    until Ctrl-C
-  vigie cast listen '`[ff15::1]:5000`' --interface eth0 --for 1min
+  vigie cast listen '[ff15::1]:5000' --interface eth0 --for 1min
   vigie cast listen 0.0.0.0:5000 --once --json          one measurement of whoever sends here")]
 pub(crate) struct ListenArgs {
     /// A group, or an address of this machine: 239.255.0.1:5000, `[ff15::1]:5000`, 0.0.0.0:5000
