@@ -1,7 +1,7 @@
 //! A connection to a host: directly, through other hosts, or through a command.
 
 use super::class::{Class, Failed};
-use super::config::{Overrides, Policy, Settings, settings};
+use super::config::{Overrides, Settings, settings};
 use super::gate::{Gate, Pass};
 use super::keys::Keys;
 use super::trust::{Stranger, Trust};
@@ -379,12 +379,6 @@ pub(super) fn plain_words(error: &russh::Error) -> String {
         E::ChannelOpenFailure(why) => format!("{why:?}"),
         other => other.to_string(),
     }
-}
-
-/// Whether the user is to decide about hosts that are not known.
-#[must_use]
-pub fn asks(settings: &Settings) -> bool {
-    settings.policy == Policy::Ask
 }
 
 impl Connection {

@@ -121,7 +121,8 @@ impl Trust {
                             "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there, then \
                              connect once with --host-keys accept-new",
                         );
-                        Err((failed, Some(Box::new(stranger))))
+                        let stranger = (policy == Policy::Ask).then(|| Box::new(stranger));
+                        Err((failed, stranger))
                     }
                 }
             }

@@ -317,37 +317,8 @@ impl Round<'_> {
         let indices: Vec<usize> = ends.keys().copied().collect();
         let ended: Vec<Ended> = ends.into_values().collect();
         if matches!(shown, Shown::Folded | Shown::Compared) {
-            let groups = fold(&ended);
-            let mut majority: Option<&Ended> = None;
-            for group in &groups {
-                let names: Vec<&str> = group.hosts.iter().map(|at| hosts[indices[*at]].as_str()).collect();
-                let one = &ended[group.hosts[0]];
-                if !one.class.has_ended() {
-                    continue;
-                }
-                let code = one.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
-                out.line(&format!(
-                    "---- {} ({}){}",
-                    show::folded(&names),
-                    names.len(),
-                    code.unwrap_or_default()
-                ))?;
-                let text = format!("{}{}", one.stdout.to_text(), one.stderr.to_text());
-                match majority.filter(|_| shown == Shown::Compared) {
-                    Some(most) => {
-                        let most = format!("{}{}", most.stdout.to_text(), most.stderr.to_text());
-                        let diff = similar::TextDiff::from_lines(&most, &text);
-                        out.bytes(diff.unified_diff().context_radius(1).to_string().as_bytes())?;
-                    }
-                    None => {
-                        out.bytes(text.as_bytes())?;
-                        if !text.is_empty() && !text.ends_with('\n') {
-                            out.bytes(b"\n")?;
-                        }
-                    }
-                }
-                majority = majority.or(Some(one));
-            }
+            let names: Vec<&str> = indices.iter().map(|index| hosts[*index].as_str()).collect();
+            print_groups(out, &names, &ended, shown == Shown::Compared)?;
         }
         out.flush()?;
         let missing = hosts.len() - ended.len();
@@ -365,6 +336,36 @@ impl Round<'_> {
             (false, _) => Outcome::Partial,
         })
     }
+}
+
+/// Each output once, the most common first, with the hosts that gave it; the others whole, or against the first.
+fn print_groups(out: &mut Output, names: &[&str], ended: &[Ended], compared: bool) -> Result<(), Failure> {
+    let text = |ended: &Ended| format!("{}{}", ended.stdout.to_text(), ended.stderr.to_text());
+    let mut majority: Option<String> = None;
+    for group in fold(ended) {
+        let one = &ended[group.hosts[0]];
+        if !one.class.has_ended() {
+            continue;
+        }
+        let hosts: Vec<&str> = group.hosts.iter().map(|at| names[*at]).collect();
+        let code = one.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
+        out.line(&format!("---- {} ({}){}", show::folded(&hosts), hosts.len(), code.unwrap_or_default()))?;
+        let said = text(one);
+        match majority.as_ref().filter(|_| compared) {
+            Some(most) => {
+                let diff = similar::TextDiff::from_lines(most, &said);
+                out.bytes(diff.unified_diff().context_radius(1).to_string().as_bytes())?;
+            }
+            None => {
+                out.bytes(said.as_bytes())?;
+                if !said.is_empty() && !said.ends_with('\n') {
+                    out.bytes(b"\n")?;
+                }
+            }
+        }
+        majority = majority.or(Some(said));
+    }
+    Ok(())
 }
 
 /// The exit code for one host: the command's own, or why there is none.
@@ -420,21 +421,22 @@ fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize
             stranger.fingerprint(),
         ]);
     }
-    let mut terminal = std::io::stderr();
-    let asked = || -> std::io::Result<bool> {
-        for line in table.lines() {
-            writeln!(terminal, "{line}")?;
-        }
-        write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-    };
-    let mut asked = asked;
-    if !asked()? {
+    if !ask(&table)? {
         return Ok(Vec::new());
     }
     let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
     remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
     Ok(strangers.iter().map(|(index, _)| *index).collect())
+}
+
+/// Asks at the terminal.
+fn ask(table: &Table) -> std::io::Result<bool> {
+    let mut terminal = std::io::stderr();
+    for line in table.lines() {
+        writeln!(terminal, "{line}")?;
+    }
+    write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
