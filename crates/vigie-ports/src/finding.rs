@@ -56,7 +56,7 @@ pub enum Reason {
 /// One port of one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// The port, 1 to 65535 (0 only if it was asked for).
+    /// The port, 1 to 65535.
     pub port: u16,
     /// The verdict.
     pub state: State,
