@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Bytes that the window never goes below: a few small blocks. At 1 Mbit/s they take a quarter of a second.
 const SIZE_MIN: u64 = 32 * 1024;
-/// Bytes that a session begins with.
-const SIZE_FIRST: u64 = 256 * 1024;
+/// Bytes that a session begins with: half a second at 1 Mbit/s.
+const SIZE_FIRST: u64 = 64 * 1024;
 /// Queueing that is fine: much less than what people notice, enough for the hub to find the next batch when one is
 /// durable.
 const QUEUEING_AIM: Duration = Duration::from_millis(15);

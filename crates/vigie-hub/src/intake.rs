@@ -25,6 +25,8 @@ pub(crate) struct Intake {
     pub(crate) card: MachineCard,
     pub(crate) seat: Seat,
     pub(crate) calls: Calls,
+    /// Where frames of calls go to be written.
+    pub(crate) call_frames: mpsc::Sender<Frame>,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
     /// Blocks that were asked for and have not come. A guess: small blocks come unasked, and an agent may have
@@ -63,10 +65,7 @@ impl Intake {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(self.stopped()),
-            frame = self.calls.next_frame() => {
-                self.out.send(frame).await;
-                Ok(())
-            }
+            () = pass_on(&mut self.calls, &self.call_frames) => Ok(()),
             frame = reader.next() => match frame {
                 Ok(Some(frame)) => {
                     self.pulse.heard(self.hub.clock().monotonic());
@@ -194,5 +193,16 @@ impl Intake {
         let need = Need::new(offer.id, had.into_iter().map(|had| !had));
         self.out.send(Frame::Need(need)).await;
         Ok(())
+    }
+}
+
+/// Hands one frame of a call to the writer. It is taken only when there is a place for it, so that the intake never
+/// stops for a long reply. Cancel-safe.
+async fn pass_on(calls: &mut Calls, writer: &mpsc::Sender<Frame>) {
+    let place = writer.reserve().await;
+    let frame = calls.next_frame().await;
+    // Without its writer the session is over: that shows elsewhere.
+    if let Ok(place) = place {
+        place.send(frame);
     }
 }

@@ -4,7 +4,8 @@
 //! ```text
 //!            ┌─ intake ── items ──▶ flow ──▶ store      (this file · flow.rs)
 //! link in ───┤
-//! link out ◀─┴─ writer ◀── Outgoing ◀─ acks, credits, needs, replies
+//! link out ◀─┴─ writer ◀─┬─ Outgoing ◀─ acks, credits, needs, notices
+//!                        └─ calls ◀──── requests, and replies of any length
 //! ```
 
 use crate::flow::{Flow, Item};
@@ -31,6 +32,8 @@ pub(crate) const BLOCK_CREDIT: u64 = 4 * 1024 * 1024;
 pub(crate) const RECORD_CREDIT: u64 = 8192;
 /// Frames that may wait for the writer. Every one is small, and each answers something the agent sent.
 const OUTGOING_MAX: usize = 256;
+/// Frames of calls that may wait for the writer: parts of a reply may be long, and everything else overtakes them.
+const CALL_FRAMES_MAX: usize = 1;
 /// Items between intake and store; each is at most one frame of records or a few blocks.
 const ITEMS_MAX: usize = 64;
 
@@ -189,7 +192,8 @@ async fn live(
     };
     let (out, frames) = mpsc::channel(OUTGOING_MAX);
     let out = Outgoing(out);
-    let writing = tokio::spawn(write_frames(writer, frames));
+    let (call_frames, calls_out) = mpsc::channel(CALL_FRAMES_MAX);
+    let writing = tokio::spawn(write_frames(writer, frames, calls_out));
     out.send(Frame::Welcome(Welcome {
         version: Versions::OURS.max,
         features: Vec::new(),
@@ -232,6 +236,7 @@ async fn live(
         card: card.clone(),
         seat,
         calls,
+        call_frames,
         out: out.clone(),
         credit,
         asked,
@@ -286,21 +291,68 @@ fn last_record(store: &Store, card: &MachineCard) -> Result<Option<LastRecord>, 
 }
 
 /// Writes frames until nobody can send one any more, and gives the writer back for a last word, if it still
-/// works. Flushes when nothing waits, so that small frames that belong together travel together.
-async fn write_frames(mut writer: FrameWriter, mut frames: mpsc::Receiver<Frame>) -> Option<FrameWriter> {
-    while let Some(frame) = frames.recv().await {
-        let mut next = Some(frame);
-        while let Some(frame) = next {
-            if let Err(why) = writer.send(&frame).await {
-                tracing::debug!("writing to the agent: {why}");
-                return None;
+/// works. Frames of calls go when nothing else waits. Flushes when nothing at all does, so that small frames that
+/// belong together travel together.
+async fn write_frames(
+    mut writer: FrameWriter,
+    mut frames: mpsc::Receiver<Frame>,
+    mut calls: mpsc::Receiver<Frame>,
+) -> Option<FrameWriter> {
+    loop {
+        let frame = match frames.try_recv().or_else(|_| calls.try_recv()) {
+            Ok(frame) => frame,
+            Err(_) => {
+                if let Err(why) = writer.flush().await {
+                    tracing::debug!("writing to the agent: {why}");
+                    return None;
+                }
+                tokio::select! {
+                    biased;
+                    Some(frame) = frames.recv() => frame,
+                    Some(frame) = calls.recv() => frame,
+                    else => return Some(writer),
+                }
             }
-            next = frames.try_recv().ok();
-        }
-        if let Err(why) = writer.flush().await {
+        };
+        if let Err(why) = writer.send(&frame).await {
             tracing::debug!("writing to the agent: {why}");
             return None;
         }
     }
-    Some(writer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::MachineId;
+    use vigie_wire::frame::Reply;
+    use vigie_wire::{Peer, memory_pair};
+
+    #[tokio::test]
+    async fn what_is_urgent_overtakes_a_long_reply() {
+        let (ours, theirs, _cut) = memory_pair(Peer::Unenrolled, Peer::Hub { hub: MachineId::default() });
+        let ((_reader, writer), (mut agent, _writer)) = (ours.split(), theirs.split());
+        let (out, frames) = mpsc::channel(OUTGOING_MAX);
+        let (call_frames, calls) = mpsc::channel(CALL_FRAMES_MAX);
+        let writing = tokio::spawn(write_frames(writer, frames, calls));
+        // Each is more than the link holds while nobody reads, so the second one waits for its turn.
+        let part = |id| Frame::Reply(Reply { id, more: true, result: Ok(vec![7; 1 << 20].into()) });
+        call_frames.send(part(1)).await.unwrap();
+        call_frames.send(part(2)).await.unwrap();
+        out.send(Frame::Pong { token: 3 }).await.unwrap();
+        drop((out, call_frames));
+        let mut came = Vec::new();
+        while let Ok(Some(frame)) = agent.next().await {
+            came.push(match frame {
+                Frame::Reply(reply) => reply.id,
+                Frame::Pong { token } => token,
+                other => panic!("{other:?}"),
+            });
+            if came.len() == 3 {
+                break;
+            }
+        }
+        assert_eq!(came, [1, 3, 2]);
+        assert!(writing.await.unwrap().is_some());
+    }
 }

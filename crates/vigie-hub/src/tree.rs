@@ -9,8 +9,8 @@ const CHILDREN_AT_ONCE: usize = 1024;
 /// Edges whose nodes are looked up together: some megabytes of them, while the nodes of a tree lie scattered in the
 /// index, and each piece of it is read once for all that it holds.
 const EDGES_AT_ONCE: usize = 16_384;
-/// Bytes at which a part of the answer ends.
-const PART_BYTES_AIM: usize = 128 * 1024;
+/// Bytes at which a part of the answer ends: what is urgent goes between two parts, on a slow link too.
+const PART_BYTES_AIM: usize = 32 * 1024;
 
 /// The tree in parts of whole edges in CBOR, parents before their children. Nothing else writes this
 /// machine's records meanwhile, because its session asks.

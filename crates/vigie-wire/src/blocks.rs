@@ -1,7 +1,7 @@
 //! Whole blocks into frames, and back.
 
 use crate::frame::{BlockHead, BlockStart, Frame};
-use crate::limits::{PIECE_BYTES_MAX, STORED_BYTES_MAX};
+use crate::limits::{PIECE_BYTES_AIM, STORED_BYTES_MAX};
 use bytes::Bytes;
 use vigie_model::Digest;
 use vigie_model::limits::BLOCK_BYTES_MAX;
@@ -40,9 +40,9 @@ pub fn block_frames(head: BlockHead, stored: Bytes) -> Result<impl Iterator<Item
     if raw > BLOCK_BYTES_MAX || len > STORED_BYTES_MAX || len != head.stored_len as usize {
         return Err(TooLarge { digest: head.digest, raw, stored: len });
     }
-    let piece = move |at: usize| stored.slice(at..len.min(at + PIECE_BYTES_MAX));
+    let piece = move |at: usize| stored.slice(at..len.min(at + PIECE_BYTES_AIM));
     let first = Frame::BlockStart(BlockStart { head, piece: piece(0) });
-    let more = (PIECE_BYTES_MAX..len).step_by(PIECE_BYTES_MAX).map(move |at| Frame::BlockMore(piece(at)));
+    let more = (PIECE_BYTES_AIM..len).step_by(PIECE_BYTES_AIM).map(move |at| Frame::BlockMore(piece(at)));
     Ok(std::iter::once(first).chain(more))
 }
 
@@ -155,10 +155,11 @@ mod tests {
     #[test]
     fn blocks_of_every_size_come_back_whole() {
         let mut assembler = BlockAssembler::new();
-        for len in [0, 1, PIECE_BYTES_MAX - 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1, BLOCK_BYTES_MAX] {
+        let aim = PIECE_BYTES_AIM;
+        for len in [0, 1, aim - 1, aim, aim + 1, BLOCK_BYTES_MAX] {
             let stored: Vec<u8> = (0..len).map(|i| (i / 251) as u8).collect();
             let frames: Vec<_> = block_frames(head(len), stored.clone().into()).unwrap().collect();
-            assert_eq!(frames.len(), len.div_ceil(PIECE_BYTES_MAX).max(1));
+            assert_eq!(frames.len(), len.div_ceil(aim).max(1));
             let mut whole = frames.into_iter().map(|f| take(&mut assembler, f).unwrap());
             let last = whole.by_ref().last().unwrap().unwrap();
             assert_eq!(last, WireBlock { head: head(len), stored });

@@ -12,9 +12,12 @@ pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Largest frame from a peer that has shown no certificate: an enrolment, and nothing else, fits.
 pub const STRANGER_FRAME_BYTES_MAX: usize = 16 * 1024;
 
-/// Data of a block in one frame. A control frame waits behind at most one of these, half a
-/// millisecond at 1 Gbit/s.
+/// Data of a block in one frame.
 pub const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// Data of a block that a sender puts into one frame: as much as one record of TLS holds. An urgent frame waits
+/// behind one of these, an eighth of a second at 1 Mbit/s.
+pub const PIECE_BYTES_AIM: usize = 16 * 1024;
 
 /// Largest stored (perhaps compressed) form of a block. A codec that makes a block larger than this is
 /// not worth its name: send it raw. The slack is what zstd adds to bytes that it can't compress.
@@ -37,8 +40,8 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 pub const RECORDS_PER_FRAME_MAX: usize = 4096;
 
 /// At what weight ([`crate::frame::Records::weight`]) a sender should end a frame of records: large enough
-/// to be cheap, small enough that a slow link still shows signs of life within [`DEAD_AFTER`].
-pub const RECORDS_FRAME_BYTES_AIM: usize = 256 * 1024;
+/// to be cheap, small enough that an urgent one behind it waits a quarter of a second at 1 Mbit/s.
+pub const RECORDS_FRAME_BYTES_AIM: usize = 32 * 1024;
 
 /// Blocks in one offer: the answer should not wait for the look-up of more.
 pub const OFFER_BLOCKS_MAX: usize = 4096;
@@ -61,8 +64,11 @@ pub(crate) const FIELDS_BYTES: usize = 256;
 /// the start of the next.
 pub const READ_BUFFER_BYTES: usize = 128 * 1024;
 
-/// At what length the writer's buffer is written out by itself.
-pub const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+/// At what length the writer's buffer is written out by itself. What is in it can no longer be overtaken.
+pub const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Bytes that TLS holds while the socket is full; they can't be overtaken either.
+pub const TLS_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Capacity of a link in memory, each way: as a socket's buffer.
 pub const MEMORY_LINK_BYTES: usize = 256 * 1024;

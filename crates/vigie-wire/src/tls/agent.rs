@@ -4,7 +4,7 @@ use super::pinned::PinnedAuthority;
 use super::{ALPN, SOCKET_BUFFER_BYTES, Time, explain, provider};
 use crate::card::AuthorityPrint;
 use crate::identity::Identity;
-use crate::limits::{CONNECT_TIME_MAX, HANDSHAKE_TIME_MAX};
+use crate::limits::{CONNECT_TIME_MAX, HANDSHAKE_TIME_MAX, TLS_BUFFER_BYTES};
 use crate::link::{Link, Peer};
 use crate::socket;
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -143,7 +143,7 @@ async fn connect(
     let tcp = BufReader::with_capacity(SOCKET_BUFFER_BYTES, tcp);
     let name = ServerName::try_from(authority.server_name())?;
     let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
-    let tls = match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
+    let mut tls = match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
         Err(_) => return Err(broken(io::ErrorKind::TimedOut.into())),
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => {
@@ -153,6 +153,7 @@ async fn connect(
             });
         }
     };
+    tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
     Ok(Link::new(Peer::Hub { hub: authority.hub_id() }, tls).with_remote(remote))
 }
 

@@ -5,7 +5,7 @@ use super::{ALPN, SOCKET_BUFFER_BYTES, Time, explain, provider};
 use crate::authority::{Authority, AuthorityError, IssueError, LIFE};
 use crate::card::{AuthorityPrint, CardError};
 use crate::frame::{Failure, FailureCode, Renew, Renewed};
-use crate::limits::{HANDSHAKE_TIME_MAX, STRANGERS_EACH_MAX, STRANGERS_MAX};
+use crate::limits::{HANDSHAKE_TIME_MAX, STRANGERS_EACH_MAX, STRANGERS_MAX, TLS_BUFFER_BYTES};
 use crate::link::{Link, MachineCard, Peer, linger};
 use crate::socket;
 use bytes::Bytes;
@@ -96,7 +96,7 @@ impl HubTls {
         let tcp = BufReader::with_capacity(SOCKET_BUFFER_BYTES, tcp);
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let handshake = acceptor.accept(tcp).into_fallible();
-        let tls = match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
+        let mut tls = match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
             Err(_) => return Err(AcceptError::Slow),
             Ok(Ok(tls)) => tls,
             Ok(Err((error, tcp))) => {
@@ -105,6 +105,7 @@ impl HubTls {
                 return Err(explain::io_error(&error).map_or(AcceptError::Io(error), AcceptError::Tls));
             }
         };
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
         Ok(match tls.get_ref().1.peer_certificates() {
             Some([leaf, ..]) => Link::new(Peer::Machine(MachineCard::from_der(leaf)?), tls),
             // A stranger keeps its place until it is gone.

@@ -1,12 +1,13 @@
 //! Two namespaces, `ports-a` that scans and `ports-b` that is scanned, joined by a cable or by a slow router.
 
-use super::super::roles::{bed::quietly, namespace::Namespace};
+use super::super::roles::namespace::Namespace;
 use super::super::running::Running;
+use super::router;
 use crate::shell;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The address that is scanned.
 pub(super) const TARGET: &str = "10.9.0.2";
@@ -15,9 +16,6 @@ pub(super) const TARGET: &str = "10.9.0.2";
 pub(super) fn listeners() -> impl Iterator<Item = u16> {
     (0..100).map(|n| 22 + n * 653)
 }
-
-/// How long a helper may take to be ready.
-const READY: Duration = Duration::from_secs(10);
 
 /// Where it all happens.
 pub(super) struct Bed {
@@ -38,20 +36,8 @@ impl Bed {
     /// Joined by a router that holds every packet back for half of the round trip.
     pub(super) fn far(rtt: Duration) -> Result<Bed> {
         let (here, there) = (Namespace::new("ports-a")?, Namespace::new("ports-b")?);
-        let mut router = xtask("ports-router");
-        router.args(["--rtt-us", &rtt.as_micros().to_string(), &here.name, &there.name]);
-        let router = Running::with_streams(router.stdout(Stdio::null()))?;
-        for (space, address) in [(&here, "10.9.0.1"), (&there, TARGET)] {
-            let start = Instant::now();
-            while quietly("ip", ["-n", &space.name, "link", "set", "tun0", "up"]).is_err() {
-                if start.elapsed() > READY {
-                    bail!("the router is not ready");
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            quietly("ip", ["-n", &space.name, "link", "set", "tun0", "txqueuelen", "100000"])?;
-            quietly("ip", ["-n", &space.name, "addr", "add", &format!("{address}/30"), "dev", "tun0"])?;
-        }
+        let way = router::Way { rtt_us: u64::try_from(rtt.as_micros())?, ..router::Way::default() };
+        let router = router::join([(&here, "10.9.0.1"), (&there, TARGET)], way)?;
         Bed::listening(here, there, vec![router])
     }
 
@@ -109,10 +95,4 @@ impl Bed {
 /// This program.
 pub(super) fn program() -> Result<PathBuf> {
     std::env::current_exe().context("cannot find this program")
-}
-
-fn xtask(task: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "xtask".into()));
-    command.arg(task);
-    command
 }

@@ -21,13 +21,25 @@ pub(super) struct Hub {
     vigie: PathBuf,
     home: PathBuf,
     pub(super) address: SocketAddr,
+    /// The network namespace in which it runs.
+    inside: Option<String>,
     process: Option<Running>,
 }
 
 impl Hub {
     /// Starts it with an empty directory, and waits until it answers.
     pub(super) fn start_new(vigie: &Path, home: &Path, address: SocketAddr) -> Result<Hub> {
-        let mut hub = Hub { vigie: vigie.into(), home: home.into(), address, process: None };
+        Hub::start_inside(None, vigie, home, address)
+    }
+
+    /// Likewise, in a network namespace.
+    pub(super) fn start_inside(
+        inside: Option<String>,
+        vigie: &Path,
+        home: &Path,
+        address: SocketAddr,
+    ) -> Result<Hub> {
+        let mut hub = Hub { vigie: vigie.into(), home: home.into(), address, inside, process: None };
         hub.start()?;
         let started = || Ok(hub.client(&["status"]).output()?.status.success().then_some(()));
         until("the hub answers", started)?;
@@ -36,7 +48,7 @@ impl Hub {
 
     /// Starts it, and does not wait.
     pub(super) fn start(&mut self) -> Result<()> {
-        let mut command = Command::new(&self.vigie);
+        let mut command = inside(self.inside.as_deref(), &self.vigie);
         command.args(["hub", "--listen", &self.address.to_string(), "--data"]).arg(self.data());
         self.process = Some(Running::start(&mut command, &self.home.join("hub.log"))?);
         Ok(())
@@ -133,14 +145,7 @@ impl AgentPlan {
 
     /// Starts it; it enrols if it never was.
     pub(super) fn start(&self) -> Result<Running> {
-        let mut command = match &self.inside {
-            None => Command::new(&self.vigie),
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(&self.vigie);
-                command
-            }
-        };
+        let mut command = inside(self.inside.as_deref(), &self.vigie);
         command.args(["agent", "--role", GROUP, "--hub", &self.hub.to_string()]);
         command.arg("--state").arg(self.home.join("state"));
         command.arg("--token-file").arg(self.home.join("token"));
@@ -152,6 +157,18 @@ impl AgentPlan {
         }
         command.env("VIGIE_LOG", "info,vigie_agent::roles=trace").env_remove("VIGIE_TOKEN");
         Running::start(&mut command, &self.log())
+    }
+}
+
+/// A command that runs in a network namespace, or here.
+fn inside(namespace: Option<&str>, program: &Path) -> Command {
+    match namespace {
+        None => Command::new(program),
+        Some(namespace) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", namespace]).arg(program);
+            command
+        }
     }
 }
 

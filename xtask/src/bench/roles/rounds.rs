@@ -173,7 +173,7 @@ impl Group {
         let mut members = Vec::new();
         for number in 0..AGENTS {
             let mut plan = hub.invite(&format!("m{number}"))?;
-            let link = Link::start(hub.address, None)?;
+            let link = Link::start(hub.address)?;
             plan.hub = link.address;
             let probe = probe_command(&plan.hook_log())?;
             plan.hook = Some(format!("{probe} --fence {} --vigie {}", fence.display(), vigie.display()));

@@ -1,16 +1,30 @@
 //! A first transfer fills a link of 1 Mbit/s, and the renewals of a lease of 3 s must get through beside it.
 
 use super::bed::Bed;
-use super::cluster::{Hub, lasting_port};
-use super::link::Link;
+use super::cluster::Hub;
+use super::namespace::Namespace;
+use crate::bench::ports::router::{self, Way};
 use crate::bench::report::{Row, Target};
 use crate::bench::series::{Series, Unit};
 use crate::bench::trees;
+use crate::shell;
 use anyhow::{Context, Result, bail};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// 1 Mbit/s.
 const BYTES_PER_SECOND: u32 = 125_000;
+
+/// What may wait before the link, as in a router: half a second.
+const QUEUE_BYTES: u32 = 64 * 1024;
+
+/// The two ends of the link.
+const AGENT: &str = "10.214.0.2";
+const HUB: &str = "10.214.0.1";
+
+/// Where the hub listens, in a namespace of its own.
+const PORT: u16 = 21_000;
 
 /// From one look to the next: several in a lease.
 const LOOK: Duration = Duration::from_millis(250);
@@ -27,18 +41,25 @@ pub(super) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
     for number in 0..megabytes {
         trees::random_file(&tree.join(format!("file-{number}")), 1_000_000, number + 1)?;
     }
-    let hub = Hub::start_new(&bed.settings.vigie, &dir, lasting_port()?)?;
+    let (far, near) = (Namespace::new("slow-far")?, Namespace::new("slow-near")?);
+    let way = Way { rtt_us: 0, bytes_per_second: BYTES_PER_SECOND, queue_bytes: QUEUE_BYTES };
+    let _router = router::join([(&far, AGENT), (&near, HUB)], way)?;
+    let listen = SocketAddr::from(([0, 0, 0, 0], PORT));
+    let hub = Hub::start_inside(Some(near.name.clone()), &bed.settings.vigie, &dir, listen)?;
     hub.set_ttl("3s")?;
-    let link = Link::start(hub.address, Some(BYTES_PER_SECOND))?;
     let mut plan = hub.invite("slow")?;
-    plan.hub = link.address;
+    plan.hub.set_ip(HUB.parse().context("an address")?);
     plan.watch = Some(tree);
+    plan.inside = Some(far.name.clone());
     let mut slow = plan.start()?;
     let (_, mut epoch) = hub.until_settled(1)?;
-    let mut other = hub.invite("near")?.start()?;
+    let mut plan = hub.invite("near")?;
+    plan.hub.set_ip(HUB.parse().context("an address")?);
+    plan.inside = Some(near.name.clone());
+    let mut other = plan.start()?;
     hub.until_settled(2)?;
 
-    let (start, sent) = (Instant::now(), link.sent());
+    let (start, sent) = (Instant::now(), received(&near)?);
     let mut least = u64::MAX;
     let mut lost = 0;
     while start.elapsed() < watched {
@@ -52,7 +73,8 @@ pub(super) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
         lost += now - epoch;
         epoch = now;
     }
-    let share = (link.sent() - sent) as f64 / start.elapsed().as_secs_f64() / f64::from(BYTES_PER_SECOND);
+    let share =
+        (received(&near)? - sent) as f64 / start.elapsed().as_secs_f64() / f64::from(BYTES_PER_SECOND);
     bed.remark(format!(
         "1 Mbit/s: the transfer used {:.0} % of it; the least that was left of the lease of 3 s, as the hub counts: {least} ms",
         share * 100.0
@@ -62,4 +84,11 @@ pub(super) fn run(bed: &mut Bed) -> Result<Vec<Row>> {
     }
     let what = format!("roles lost in {} s of a first transfer over 1 Mbit/s, lease 3 s", watched.as_secs());
     Ok(vec![Row::alone(what, Series::of(Unit::Count, lost), Target::AtMost(0.0))])
+}
+
+/// Bytes that came through the link to this end of it.
+fn received(end: &Namespace) -> Result<u64> {
+    let out = shell::output(Command::new("ip").args(["-n", &end.name, "-j", "-s", "link", "show", "tun0"]))?;
+    let links: serde_json::Value = serde_json::from_slice(&out).context("ip prints no JSON")?;
+    links[0]["stats64"]["rx"]["bytes"].as_u64().context("ip does not say what was received")
 }
