@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn nothing_passes_while_it_is_cut_and_all_of_it_later() {
         let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let link = Link::start(server.local_addr().unwrap(), None).unwrap();
+        let link = Link::start(server.local_addr().unwrap()).unwrap();
         let mut client = TcpStream::connect(link.address).unwrap();
         let (mut far, _) = server.accept().unwrap();
         client.write_all(b"a").unwrap();
