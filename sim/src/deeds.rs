@@ -1,6 +1,7 @@
 //! What happens to files: one random change after the other, as people and programs make them.
 
 use crate::dice::Dice;
+use crate::judge::{Model, is_below_closed};
 use vigie_watch::fakes::FakeFs;
 
 /// Where everything happens.
@@ -30,9 +31,18 @@ pub(crate) fn any_but_link(fs: &FakeFs, dice: &mut Dice) -> String {
 }
 
 fn deed(fs: &FakeFs, dice: &mut Dice, kind: usize) -> String {
-    let inside = paths(fs, ROOT);
+    let model = fs.snapshot(ROOT);
+    let inside: Vec<Vec<u8>> = model.keys().map(|below| absolute(below)).collect();
     let (some, other) = (path(dice, &inside), path(dice, &inside));
     let new = fresh(dice, &inside);
+    let changed = match kind {
+        0..=5 => Some(&new),
+        6..=10 | 19..=21 => Some(&some),
+        _ => None,
+    };
+    if let Some(path) = changed.filter(|path| is_changed_unseen(&model, path)) {
+        return format!("nothing to {}, of which no event would tell", String::from_utf8_lossy(path));
+    }
     let (word, done) = match kind {
         0..=5 => ("write", fs.write(&new, &bytes(dice))),
         6..=8 => ("rewrite", fs.write(&some, &bytes(dice))),
@@ -72,9 +82,16 @@ fn across(fs: &FakeFs, dice: &mut Dice, some: &[u8], new: &[u8]) -> (&'static st
     }
 }
 
-fn paths(fs: &FakeFs, root: &[u8]) -> Vec<Vec<u8>> {
-    let below = fs.snapshot(root).into_keys();
-    below.map(|p| if p.is_empty() { root.to_vec() } else { [root, b"/", &p].concat() }).collect()
+fn absolute(below: &[u8]) -> Vec<u8> {
+    if below.is_empty() { ROOT.to_vec() } else { [ROOT, b"/", below].concat() }
+}
+
+/// Whether this is one of several names of an object, below a directory that cannot be listed and therefore not be
+/// watched: inotify says nothing of what is changed through it, and the other names still show what was.
+fn is_changed_unseen(model: &Model, path: &[u8]) -> bool {
+    let below = path.strip_prefix(ROOT).and_then(|path| path.strip_prefix(b"/")).unwrap_or_default();
+    let Some(node) = model.get(below).filter(|_| is_below_closed(model, below)) else { return false };
+    model.values().filter(|other| other.ino == node.ino).count() > 1
 }
 
 fn path(dice: &mut Dice, paths: &[Vec<u8>]) -> Vec<u8> {

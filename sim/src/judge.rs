@@ -45,7 +45,7 @@ fn is_unreadable(was: &SnapshotNode) -> bool {
 }
 
 /// Whether something lies below a directory that cannot be listed: of that, only what was known last comes back.
-fn is_below_closed(model: &Model, path: &[u8]) -> bool {
+pub(crate) fn is_below_closed(model: &Model, path: &[u8]) -> bool {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     slashes.into_iter().any(|at| model.get(&path[..at]).is_some_and(is_closed))
 }

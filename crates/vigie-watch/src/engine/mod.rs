@@ -337,7 +337,7 @@ impl Engine {
                 self.reads.forget(taken.key, &mut self.epochs);
                 continue;
             };
-            match self.place_of(taken.key) {
+            match self.place_to_read(taken.key, taken.tries) {
                 Some((at, below)) if !self.is_lost(at) => {
                     let root = self.roots[at].path.clone();
                     let reads::Taken { live, size, torn, .. } = taken;

@@ -57,6 +57,8 @@ pub(super) struct Taken {
     pub(super) live: bool,
     pub(super) size: u64,
     pub(super) torn: bool,
+    /// How often it was tried.
+    pub(super) tries: u32,
 }
 
 /// What follows when a file was read.
@@ -173,7 +175,8 @@ impl Reads {
         self.queued.remove(&(class, number, key));
         let need = self.needs.get_mut(&key)?;
         need.state = State::Running;
-        Some(Taken { key, live: need.live, size: need.size, torn: need.tries + 1 >= READ_TRIES })
+        let Need { live, size, tries, .. } = *need;
+        Some(Taken { key, live, size, torn: tries + 1 >= READ_TRIES, tries })
     }
 
     /// Queues what has waited long enough.

@@ -25,6 +25,23 @@ impl Engine {
         Some((root, names.join(&b'/')))
     }
 
+    /// Where to read a file: under a name in a directory that is seen, if it has one, and under another with every try.
+    /// What is recorded of a directory that is not seen may be long gone.
+    pub(super) fn place_to_read(&self, node: Key, tries: u32) -> Option<(usize, Vec<u8>)> {
+        let mut names = self.index.names(node);
+        if names.len() < 2 {
+            return self.place_of(node);
+        }
+        names.sort_by_key(|(dir, _)| self.is_unlisted(*dir) || self.is_hidden(*dir));
+        let (dir, name) = &names[tries as usize % names.len()];
+        let (root, mut below) = self.place_of(*dir)?;
+        if !below.is_empty() {
+            below.push(b'/');
+        }
+        below.extend_from_slice(name);
+        Some((root, below))
+    }
+
     pub(super) fn root_of(&self, node: Key) -> Option<usize> {
         let mut at = node;
         while let Some((parent, _)) = self.index.a_name(at) {
