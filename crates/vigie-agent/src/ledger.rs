@@ -1,7 +1,8 @@
 //! Which contents were read and are not yet written to the link: what a flush has to wait for, and what later
-//! facts about the same node must not overtake.
+//! facts about the same node must not overtake. And which were given up, so that nothing that is written before they
+//! come again says that they are there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use vigie_model::NodeId;
@@ -42,6 +43,8 @@ struct Entries {
     open: BTreeSet<u64>,
     /// The open entries of a node, and the newest of its entries that was written since one of them is open.
     nodes: HashMap<NodeId, NodeEntries>,
+    /// Nodes of which a content was given up, and none was written since.
+    owed: HashSet<NodeId>,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +98,31 @@ impl Ledger {
         }
         drop(entries);
         self.inner.closed.notify_waiters();
+    }
+
+    /// The record of a content of this node will not be written, or was lost; it will be read again.
+    pub(crate) fn owe(&self, node: NodeId) {
+        self.lock().owed.insert(node);
+    }
+
+    /// The record of a content of this node was written.
+    pub(crate) fn paid(&self, node: NodeId) {
+        self.lock().owed.remove(&node);
+    }
+
+    /// All is compared anew: nothing is owed.
+    pub(crate) fn owe_nothing(&self) {
+        self.lock().owed.clear();
+    }
+
+    /// Whether a content of any node is owed.
+    pub(crate) fn owes_any(&self) -> bool {
+        !self.lock().owed.is_empty()
+    }
+
+    /// Whether a content of this node is owed.
+    pub(crate) fn owes(&self, node: NodeId) -> bool {
+        self.lock().owed.contains(&node)
     }
 
     /// Whether a content of this node that was read no later than this one is on its way.

@@ -209,7 +209,7 @@ impl LinkSide {
                     self.sources.first.push_front(fact);
                 }
                 if !contents.is_empty() {
-                    let _ending = self.shared.orders.send(Order::Requeue(contents));
+                    self.shared.read_again(contents);
                 }
                 true
             }
@@ -229,6 +229,7 @@ impl LinkSide {
         sources.held.clear();
         let lost = sources.lanes.clear();
         self.shared.give_up(lost);
+        self.shared.ledger.owe_nothing();
         let _ending = self.shared.orders.send(Order::Restart { generation: sources.generation });
         self.taught.send_replace(false);
         (self.cause, self.known) = (GapCause::NumbersDiffer, None);

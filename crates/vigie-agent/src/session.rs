@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use vigie_model::{AgentRecord, NodeId};
+use vigie_model::{AgentRecord, FileEvent, NodeId};
 use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{Close, CloseCode, Records};
 use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
@@ -205,6 +205,7 @@ impl Session<'_> {
         let mut weight = 0;
         while records.len() < room && weight < bytes {
             let Some(fact) = self.from.first.pop_front() else { break };
+            let fact = self.as_it_is(fact);
             weight += Records::weight(&fact);
             records.push(fact);
         }
@@ -217,6 +218,21 @@ impl Session<'_> {
         let taken = self.shared.facts_taken.load(std::sync::atomic::Ordering::Relaxed);
         self.shared.written.send_modify(|written| written.facts = taken.saturating_sub(waiting));
         Ok(true)
+    }
+
+    /// A fact as it may be written now: of a file whose content was given up meanwhile, it says that there is more to
+    /// come.
+    fn as_it_is(&self, fact: AgentRecord) -> AgentRecord {
+        if !self.shared.ledger.owes_any() {
+            return fact;
+        }
+        match FileEvent::decode(&fact) {
+            Ok(FileEvent::Metadata(mut changed)) if self.shared.ledger.owes(changed.node) => {
+                changed.pending = true;
+                FileEvent::Metadata(changed).encode(fact.observed)
+            }
+            _ => fact,
+        }
     }
 
     /// Writes the next block or record of a lane, if there is credit for it.
@@ -278,7 +294,10 @@ impl Session<'_> {
         let sent =
             contents.iter().map(|c| Sent::Content { node: c.node, observed: c.fact.observed }).collect();
         self.write_records(records, sent)?;
-        contents.into_iter().for_each(|commit| self.shared.ledger.close(commit.entry));
+        for commit in contents {
+            self.shared.ledger.paid(commit.node);
+            self.shared.ledger.close(commit.entry);
+        }
         self.release();
         Ok(true)
     }
@@ -403,9 +422,14 @@ impl Shared {
         if commits.is_empty() {
             return;
         }
-        let nodes = commits.iter().map(|commit| commit.node).collect();
-        let _ending = self.orders.send(Order::Requeue(nodes));
+        self.read_again(commits.iter().map(|commit| commit.node).collect());
         commits.into_iter().for_each(|commit| self.ledger.close(commit.entry));
+    }
+
+    /// What was written of these files' contents is lost.
+    pub(crate) fn read_again(&self, nodes: Vec<NodeId>) {
+        nodes.iter().for_each(|node| self.ledger.owe(*node));
+        let _ending = self.orders.send(Order::Requeue(nodes));
     }
 
     /// Asks the capture something.
