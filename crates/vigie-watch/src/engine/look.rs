@@ -63,6 +63,10 @@ impl Engine {
 
     fn look_at_other_names(&mut self, dir: Key, name: &[u8], why: Why) {
         let Some(node) = self.index.child(dir, name) else { return };
+        if self.reads.is_parked(node) && self.is_out_of_sight(node) {
+            // No look will tell where it is.
+            return self.reads.forget(node, &mut self.epochs);
+        }
         for (dir, name) in self.index.names(node) {
             if !self.is_unlisted(dir) {
                 self.mark_spot(Spot { dir, name }, why, When::Now);

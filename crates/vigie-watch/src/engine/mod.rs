@@ -407,8 +407,8 @@ impl Engine {
 
     /// The path given for a file did not lead to it: looks at all its names.
     fn not_at_its_path(&mut self, node: Key, job: &ReadJob) {
-        if self.index.names(node).iter().all(|(dir, _)| self.is_hidden(*dir)) {
-            // It is compared again with all that is hidden with it.
+        if self.is_out_of_sight(node) {
+            // It is compared again with all that is out of sight with it.
             return self.reads.forget(node, &mut self.epochs);
         }
         if !self.reads.gone(node) {

@@ -229,6 +229,11 @@ impl Engine {
             && !self.is_mounted_below(root, &second)
     }
 
+    /// Whether no name of a file is in a directory that is seen.
+    pub(super) fn is_out_of_sight(&self, node: Key) -> bool {
+        self.index.names(node).iter().all(|(dir, _)| self.is_unlisted(*dir) || self.is_hidden(*dir))
+    }
+
     // === for `status` ===
 
     /// Which directories are unseen, and why, in words; the first of them.
