@@ -205,6 +205,10 @@ impl Engine {
         self.index.link(here.dir, here.name, node);
         self.say_arrival(here, id, source);
         self.compare(node, here);
+        if self.is_unlisted(node) {
+            // What was refused under its old name may have been another one that came there.
+            self.push_live(node, true);
+        }
         self.make_up_listing(node, here.why);
         Seen::Known(node)
     }
