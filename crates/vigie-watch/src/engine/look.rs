@@ -199,6 +199,9 @@ impl Engine {
             Source::Moved(dir, name) => self.dirty.why(&Spot { dir: *dir, name: name.clone() }),
             _ => Why::default(),
         };
+        // A change of mode that made it readable may have been said of its old name, too, and looked at in vain.
+        let unreadable = self.index.get(node).is_some_and(|n| n.flags.has(Flags::UNREADABLE));
+        let said = if unreadable { said.with(Why::ATTRIB) } else { said };
         let here = &Here { why: here.why.with(said), ..*here };
         self.detach(here, old);
         self.index_take(node, &source);
