@@ -71,3 +71,7 @@ pub(crate) const FORWARD_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections in a row that break without an answer before the rest is given up.
 pub(crate) const FORWARD_BREAKS_MAX: u32 = 3;
+
+/// How long a server that is asked for ports may take to answer anything at all: beyond, it is gone, and nothing that was
+/// not answered is silence.
+pub(crate) const FORWARD_ALIVE: Duration = Duration::from_secs(10);

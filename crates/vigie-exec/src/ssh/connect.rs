@@ -99,7 +99,7 @@ impl client::Handler for Handler {
         _: u32,
         session: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        if self.overheard.tell(id, None) { session.close(id) } else { Ok(()) }
+        self.overheard.heard(id, None, session)
     }
 
     async fn channel_open_failure(
@@ -108,10 +108,9 @@ impl client::Handler for Handler {
         reason: ChannelOpenFailure,
         description: &str,
         _: &str,
-        _: &mut client::Session,
+        session: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        self.overheard.tell(id, Some((reason, description.to_owned())));
-        Ok(())
+        self.overheard.heard(id, Some((reason, description)), session)
     }
 }
 

@@ -1,54 +1,63 @@
 //! What the protocol says on a connection besides what is asked for: the server's key, and in which words a channel is
-//! refused. (RFC 4254, section 5.1) `russh` tells the words to its handler alone, and there only by a channel's number.
+//! refused. (RFC 4254, section 5.1) `russh` tells the words to its handler alone, so there, too, is where the requests
+//! are made whose words matter: only there is the number of each known.
 
+use super::forward::course::Course;
+use russh::client::Session;
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelId, ChannelOpenFailure};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-/// How a request for a channel was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    /// The channel's number on our side.
-    pub(super) id: u32,
-    /// `None`: it was opened. Else the reason, and the server's words.
-    pub(super) refused: Option<(ChannelOpenFailure, String)>,
-}
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Shared by a connection and its handler.
 #[derive(Debug, Default)]
 pub(super) struct Overheard {
-    replies: Mutex<Option<UnboundedSender<Reply>>>,
-    requests: AtomicU32,
+    /// Requests for forwarded channels that are made and heard here, while there are any.
+    course: Mutex<Option<Course>>,
+    /// Something was heard of them.
+    pub(super) news: Notify,
     key: OnceLock<String>,
 }
 
 impl Overheard {
-    /// From now on all replies to requests for channels; those that are opened are closed at once.
-    pub(super) fn replies(&self) -> UnboundedReceiver<Reply> {
-        let (to, replies) = unbounded_channel();
-        *self.replies.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
-        replies
+    /// Begins with requests.
+    pub(super) fn begin(&self, course: Course) {
+        *self.course.lock().unwrap_or_else(PoisonError::into_inner) = Some(course);
     }
 
-    /// Takes a reply. True when somebody wanted it, and a channel that was opened has served its purpose.
-    pub(super) fn tell(&self, id: ChannelId, refused: Option<(ChannelOpenFailure, String)>) -> bool {
-        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(to) = replies.as_ref() else { return false };
-        // Whoever listened may have gone; then the channel is of no use either.
-        let _ = to.send(Reply { id: id.number(), refused });
-        true
+    /// Looks at them; `None` when there are none.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Course) -> T) -> Option<T> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(look)
     }
 
-    /// Requests for channels that were counted.
-    pub(super) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
+    /// Ends with them.
+    pub(super) fn end(&self) -> Option<Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Counts a request, on a connection whose channels are numbered beforehand.
-    pub(super) fn count_request(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    /// Takes the reply to a request for any channel, and makes the next requests.
+    pub(super) fn heard(
+        &self,
+        id: ChannelId,
+        refused: Option<(ChannelOpenFailure, &str)>,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(course) = course.as_mut() else { return Ok(()) };
+        if refused.is_none() {
+            // It has served its purpose.
+            session.close(id)?;
+        }
+        let now = Instant::now();
+        course.heard(id.number(), refused, now);
+        while let Some((probe, address)) = course.next(now) {
+            let (host, port) = (address.ip().to_string(), u32::from(address.port()));
+            let id = session.channel_open_direct_tcpip(&host, port, "127.0.0.1", 0)?;
+            course.sent(id.number(), probe, now);
+        }
+        self.news.notify_one();
+        Ok(())
     }
 
     /// Remembers the key that the server showed first.

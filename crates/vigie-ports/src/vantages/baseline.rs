@@ -48,10 +48,10 @@ pub struct Baseline {
     #[serde(default)]
     pub saved: String,
     /// What is compared.
-    #[serde(default, rename = "target")]
+    #[serde(default, rename = "target", skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetThen>,
     /// What may be different.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Allow>,
 }
 

@@ -39,11 +39,14 @@ pub enum Verdict {
 #[must_use]
 pub fn settle(looks: &[State]) -> Settled {
     let known = || looks.iter().copied().filter(|state| *state != State::Unknown);
+    if looks.len() > 1 && known().count() < 2 {
+        // Asked again because there was a doubt, which nothing has settled.
+        return Settled::Unknown;
+    }
     let silent = known().filter(|state| *state == State::Filtered).count();
     let mut answers = known().filter(|state| *state != State::Filtered);
     match answers.next() {
-        // Silence that stood alone against looks that failed is not yet a filter.
-        None if silent == 0 || (looks.len() > 1 && silent < 2) => Settled::Unknown,
+        None if silent == 0 => Settled::Unknown,
         None => Settled::Known(State::Filtered),
         Some(first) if answers.any(|other| other != first) => Settled::Flapping,
         // Machines send only so many of these a second (`icmp_ratelimit`): where there is one, silence is the same.
@@ -182,7 +185,8 @@ mod tests {
         let looks = [vec![Open; 4], vec![Unknown; 4], vec![Closed; 4]];
         assert_eq!(verdict_of(&looks), Verdict::VantageDependent);
         assert_eq!(settle(&[Unknown, Filtered, Unknown, Unknown]), Settled::Unknown);
-        assert_eq!(settle(&[Unknown, Open, Unknown, Unknown]), Settled::Known(Open));
+        assert_eq!(settle(&[Unknown, Open, Unknown, Unknown]), Settled::Unknown);
+        assert_eq!(settle(&[Unknown, Open, Open, Open]), Settled::Known(Open));
         assert_eq!(judge(&[]), Verdict::Inconclusive);
     }
 }

@@ -29,6 +29,13 @@ impl View {
         }
     }
 
+    /// Forgets what was seen of a port: it was in doubt, and could not be asked again.
+    pub fn forget(&mut self, port: u16, why: &str) {
+        if let Some(places) = self.looks.get_mut(&port) {
+            places.iter_mut().for_each(|looks| *looks = vec![Sight::new(State::Unknown, why)]);
+        }
+    }
+
     /// The ports, ascending.
     pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
         self.looks.keys().copied()

@@ -1,11 +1,12 @@
 //! Whether ports answer, as a host over there sees them: by requests for forwarded channels (`direct-tcpip`, RFC 4254,
 //! section 7.2). Nothing is installed or run there; each port that is not open costs it a line in its log.
 //!
-//! In reading order: [`answer`] what replies mean · `flight` the requests of one connection · this file: one connection
-//! after the other. A request without a reply cannot be taken back, and holds an open file over there for some two
+//! In reading order: `answer` what replies mean · `course` what to ask when, on one connection · `flight` its clock ·
+//! this file: one connection after the other. A request without a reply cannot be taken back, and holds an open file over there for some two
 //! minutes; so when many are stuck the connection is ended, which frees them, and the next one goes on.
 
 mod answer;
+pub(super) mod course;
 mod flight;
 
 pub use answer::Answer;
@@ -13,9 +14,10 @@ pub use answer::Answer;
 use super::config::Settings;
 use super::connect::{Connection, Connector, Refusal};
 use crate::limits::FORWARD_BREAKS_MAX;
-use flight::{Flight, Landed};
+use course::{Course, Probe};
+use flight::{Landed, fly};
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,18 +27,8 @@ use tokio::sync::watch;
 pub struct Lookout {
     connector: Arc<Connector>,
     settings: Arc<Settings>,
-    /// Channels are opened on it for nothing else: their numbers tell replies apart.
     connection: Option<Connection>,
     connections: u32,
-}
-
-/// A port that is to be asked, and what is known of it.
-#[derive(Debug)]
-struct Probe {
-    address: IpAddr,
-    port: u16,
-    tries: u8,
-    answer: Option<Answer>,
 }
 
 // === impl Lookout ===
@@ -77,29 +69,33 @@ impl Lookout {
         patience: Duration,
         stop: &watch::Receiver<bool>,
     ) -> Result<Vec<Answer>, Refusal> {
-        let probe = |at: &SocketAddr| Probe { address: at.ip(), port: at.port(), tries: 0, answer: None };
+        let probe = |address: &SocketAddr| Probe { address: *address, tries: 0, answer: None };
         let mut probes: Vec<Probe> = ports.iter().map(probe).collect();
         let mut queue: VecDeque<usize> = (0..probes.len()).collect();
         let mut breaks = 0;
         while !queue.is_empty() && !*stop.borrow() && breaks < FORWARD_BREAKS_MAX {
             self.connect().await?;
             let Some(connection) = self.connection.take() else { break };
-            let known = probes.iter().filter(|probe| probe.answer.is_some()).count();
-            let mut flight = Flight::new(&connection, &mut probes, &mut queue, patience);
-            let landed = flight.fly(stop.clone()).await;
-            let has_stuck = flight.has_stuck();
-            drop(flight);
-            let is_better = probes.iter().filter(|probe| probe.answer.is_some()).count() > known;
+            let left = queue.len();
+            let course = Course::new(std::mem::take(&mut probes), std::mem::take(&mut queue), patience);
+            let (landed, course) = fly(&connection, course, stop.clone()).await;
+            let Some(course) = course else { break };
+            let has_stuck = course.has_stuck();
+            (probes, queue) = course.into_parts();
             match landed {
                 Landed::Done if !has_stuck => self.connection = Some(connection),
                 // Only its end frees what is stuck over there.
                 Landed::Done | Landed::Full => connection.close().await,
-                Landed::Broken if is_better => breaks = 0,
+                Landed::Broken if queue.len() < left => breaks = 0,
                 Landed::Broken => breaks += 1,
             }
         }
         let rest = if *stop.borrow() { Answer::Stopped } else { Answer::Lost };
-        Ok(probes.into_iter().map(|probe| probe.answer.unwrap_or_else(|| rest.clone())).collect())
+        let mut answers: Vec<Answer> =
+            probes.into_iter().map(|probe| probe.answer.unwrap_or_else(|| rest.clone())).collect();
+        // However it ended, each port has its answer.
+        answers.resize(ports.len(), rest);
+        Ok(answers)
     }
 
     /// Says goodbye.

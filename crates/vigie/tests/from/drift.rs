@@ -1,0 +1,60 @@
+//! Baselines: what has changed, what may, and until when; and what the target says itself.
+
+use crate::lab::{Lab, Server, TARGET};
+
+const PLAIN: Server = Server::OpenSsh("");
+
+#[test]
+fn root_drift_is_found_allowed_and_no_longer_allowed() {
+    let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
+    lab.listen([22, 80, 443]);
+    let path = lab.path("baseline.toml");
+    let file = path.to_str().unwrap().to_owned();
+    let args = [TARGET, "--from", "v[1-2]", "-p", "1-500,8080", "--json", "--baseline", &file];
+    let missing = lab.ports(&args);
+    assert_eq!(missing.code, 2, "{missing:?}");
+    let saved = lab.ports(&[&args[..], &["--save"]].concat());
+    assert_eq!(saved.code, 0, "{saved:?}");
+    assert_eq!(lab.ports(&args).code, 0);
+
+    lab.quit(443);
+    lab.listen([8080]);
+    lab.rules("c", "forward", "tcp dport 300 drop");
+    let said = lab.ports(&args);
+    assert_eq!(said.code, 1, "{said:?}");
+    let drifts = said.lines("drift");
+    let told: Vec<(u64, &str)> = drifts
+        .iter()
+        .map(|line| (line["port"].as_u64().unwrap(), line["change"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [(300, "changed"), (443, "removed"), (8080, "added")]);
+    assert_eq!(drifts[0]["from"], "v[1-2]");
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    let allow = |expires: &str| format!("{text}\n[[allow]]\nports = \"300,443,8080\"\nexpires = {expires}\n");
+    std::fs::write(&path, allow("2999-12-31")).unwrap();
+    let said = lab.ports(&args);
+    assert_eq!((said.code, said.lines("end")[0]["allowed"].as_u64()), (0, Some(3)), "{said:?}");
+    std::fs::write(&path, allow("2020-12-31")).unwrap();
+    let said = lab.ports(&args);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("is over since 2020-12-31"), "{said:?}");
+
+    // A place that the baseline does not know is not the same as one that is as it was.
+    let other = [TARGET, "--from", "v1,here", "-p", "1-500", "--json", "--baseline", &file];
+    assert!(lab.ports(&other).err.contains("does not know what here sees"));
+}
+
+#[test]
+fn root_the_target_itself_explains() {
+    let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
+    lab.listen([80]);
+    lab.rules("c", "forward", "iifname v2 tcp dport 80 drop");
+    // As its host another one is asked, whose SSH server listens where the target's would.
+    let said = lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--ask-target=v1"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let told = said.lines("ports")[0]["explanation"].as_str().unwrap().to_owned();
+    assert!(told.contains("nobody listens there"), "{told}");
+    let said = lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--ask-target"]);
+    assert!(said.err.contains("cannot be asked itself"), "{said:?}");
+}
