@@ -75,3 +75,12 @@ pub(crate) const FORWARD_BREAKS_MAX: u32 = 3;
 /// How long a server that is asked for ports may take to answer anything at all: beyond, it is gone, and nothing that was
 /// not answered is silence.
 pub(crate) const FORWARD_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long a machine may take to receive a program of ours and to start it once: some forty megabytes over a slow line.
+pub(crate) const LEND_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long it may take to remove it.
+pub(crate) const LEND_TAKE_BACK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a shell may say before its first line ends.
+pub(crate) const LEND_WORDS_BYTES_MAX: usize = 16 * 1024;

@@ -7,6 +7,7 @@
 //! [`gate`] how many handshakes at once · [`keys`] whom we are · [`connect`] a connection, also through others ·
 //! `overheard` what is said on it besides ·
 //! [`session`] one command over it · [`forward`] whether ports answer, as the host there sees them ·
+//! [`lend`] this program there, for a while ·
 //! [`fleet`] many machines at once · [`fold`] the same output once.
 
 pub mod class;
@@ -18,6 +19,7 @@ pub mod forward;
 pub mod gate;
 pub mod keys;
 pub mod known_hosts;
+pub mod lend;
 mod overheard;
 pub mod session;
 pub mod trust;

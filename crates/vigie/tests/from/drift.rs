@@ -10,7 +10,18 @@ fn root_drift_is_found_allowed_and_no_longer_allowed() {
     lab.listen([22, 80, 443]);
     let path = lab.path("baseline.toml");
     let file = path.to_str().unwrap().to_owned();
-    let args = [TARGET, "--from", "v[1-2]", "-p", "1-500,8080", "--json", "--baseline", &file];
+    let args = [
+        TARGET,
+        "--from",
+        "v[1-2]",
+        "-p",
+        "1-500,8080",
+        "--json",
+        "--timeout",
+        "1100ms",
+        "--baseline",
+        &file,
+    ];
     let missing = lab.ports(&args);
     assert_eq!(missing.code, 2, "{missing:?}");
     let saved = lab.ports(&[&args[..], &["--save"]].concat());
@@ -41,7 +52,8 @@ fn root_drift_is_found_allowed_and_no_longer_allowed() {
     assert!(said.err.contains("is over since 2020-12-31"), "{said:?}");
 
     // A place that the baseline does not know is not the same as one that is as it was.
-    let other = [TARGET, "--from", "v1,here", "-p", "1-500", "--json", "--baseline", &file];
+    let other =
+        [TARGET, "--from", "v1,here", "-p", "1-500", "--json", "--timeout", "1100ms", "--baseline", &file];
     assert!(lab.ports(&other).err.contains("does not know what here sees"));
 }
 
@@ -51,10 +63,21 @@ fn root_the_target_itself_explains() {
     lab.listen([80]);
     lab.rules("c", "forward", "iifname v2 tcp dport 80 drop");
     // As its host another one is asked, whose SSH server listens where the target's would.
-    let said = lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--ask-target=v1"]);
+    let said = lab.ports(&[
+        TARGET,
+        "--from",
+        "v[1-2]",
+        "-p",
+        "80",
+        "--json",
+        "--timeout",
+        "1100ms",
+        "--ask-target=v1",
+    ]);
     assert_eq!(said.code, 1, "{said:?}");
     let told = said.lines("ports")[0]["explanation"].as_str().unwrap().to_owned();
     assert!(told.contains("nobody listens there"), "{told}");
-    let said = lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--ask-target"]);
+    let said =
+        lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--timeout", "1100ms", "--ask-target"]);
     assert!(said.err.contains("cannot be asked itself"), "{said:?}");
 }

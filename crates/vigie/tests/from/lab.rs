@@ -70,6 +70,15 @@ fn is_possible(needed: &[&str]) -> bool {
     false
 }
 
+/// Whether nmap is there for the places; says so if not.
+pub(crate) fn has_nmap() -> bool {
+    let is_there = Path::new("/usr/bin/nmap").exists();
+    if !is_there {
+        eprintln!("skipped in part: nmap is not installed (cargo xtask setup)");
+    }
+    is_there
+}
+
 impl Lab {
     /// With these servers; `None`, with a word, where that cannot be.
     pub(crate) fn new(servers: &[Server]) -> Option<Lab> {
@@ -164,8 +173,13 @@ impl Lab {
                 );
                 let config = self.path(&format!("sshd{place}"));
                 std::fs::write(&config, text).unwrap();
-                // 1,024 open files, as systemd gives to its services.
-                command.args(["prlimit", "--nofile=1024", "/usr/sbin/sshd", "-D", "-e", "-f"]).arg(config);
+                // 1,024 open files, as systemd gives to its services; and memory of its own for files, in the mounts
+                // that `ip netns exec` gives it.
+                let line = format!(
+                    "mount -t tmpfs none /dev/shm && exec prlimit --nofile=1024 /usr/sbin/sshd -D -e -f {}",
+                    config.display()
+                );
+                command.args(["sh", "-c", &line]);
             }
             Server::Dropbear(options) => {
                 let (key, home) =
@@ -224,6 +238,13 @@ impl Lab {
     /// All places, as `--from` takes them.
     pub(crate) fn all(&self) -> String {
         format!("v[1-{}]", self.places)
+    }
+
+    /// What was copied to the places and is still there.
+    pub(crate) fn left_behind(&self) -> Vec<String> {
+        let of = |server: &Child| std::fs::read_dir(format!("/proc/{}/root/dev/shm", server.id())).unwrap();
+        let files = self.servers.iter().flat_map(|server| of(server).flatten());
+        files.map(|file| file.path().display().to_string()).collect()
     }
 
     /// `vigie ports` in the client's namespace.

@@ -101,7 +101,18 @@ fn root_many_silent_ports_need_more_than_one_connection() {
     let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
     lab.listen(OPEN);
     lab.rules("c", "forward", "iifname { v1, v2 } tcp dport 1000-2999 drop");
-    let args = [TARGET, "--from", "v[1-2]", "-p", "22,1000-2999", "--timeout", "500ms", "--json"];
+    let args = [
+        TARGET,
+        "--from",
+        "v[1-2]",
+        "-p",
+        "22,1000-2999",
+        "--timeout",
+        "500ms",
+        "--json",
+        "--by",
+        "forwarding",
+    ];
     let said = lab.ports(&args);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(said.seen(2999, 2).0, "filtered");

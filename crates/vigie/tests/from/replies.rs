@@ -82,7 +82,7 @@ fn root_what_a_server_forbids_is_never_closed() {
     ];
     let Some(mut lab) = Lab::new(&servers) else { return };
     lab.listen([OPEN]);
-    let said = lab.ports(&[TARGET, "--from", "v[1-4]", "-p", "8001-8002", "--json"]);
+    let said = lab.ports(&[TARGET, "--from", "v[1-4]", "-p", "8001-8002", "--json", "--by", "forwarding"]);
     let seen = |port: u16, place: usize| said.seen(port, place);
     let pair = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
     assert_eq!(seen(8001, 1), pair("unknown", "prohibited"), "{said:?}");

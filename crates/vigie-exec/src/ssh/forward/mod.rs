@@ -41,6 +41,12 @@ impl Lookout {
         Lookout { connector, settings, connection: None, connections: 0 }
     }
 
+    /// How the host is reached.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// Connections that were made so far.
     #[must_use]
     pub fn connections(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! `vigie ports TARGET --from HOSTS`: the same ports from several places.
 //!
-//! In reading order: this file, what is asked for and the order of the looks · `places` from where · `inside` what the
+//! In reading order: this file, what is asked for and the order of the looks · `places` from where, and `ways` how · `inside` what the
 //! target itself says · `against` the baseline · `told` the result for scripts, `shown` for people.
 
 mod against;
@@ -8,12 +8,13 @@ mod inside;
 mod places;
 mod shown;
 mod told;
+mod ways;
 
 use super::super::run::HostKeys;
 use super::{PortsArgs, request, scanning};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::count;
+use crate::output::{Output, count};
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;
@@ -32,6 +33,7 @@ use vigie_ports::Target;
 use vigie_ports::services::Services;
 use vigie_ports::vantages::verdict::ROUNDS;
 use vigie_ports::vantages::view::View;
+use ways::By;
 
 /// The word for this machine among places. A host of this name is reached by another of its names.
 const HERE: &str = "here";
@@ -54,6 +56,10 @@ pub(super) struct FromArgs {
         conflicts_with_all = ["xml", "grep", "banner", "service", "diff", "engine", "rate", "retries", "no_ping"]
     )]
     from: Option<String>,
+
+    /// Who looks on those hosts
+    #[arg(long, value_name = "WAY", value_enum, requires = "from", default_value_t = By::Auto)]
+    by: By,
 
     /// Compare with this file, too
     #[arg(long, value_name = "FILE", requires = "from")]
@@ -194,12 +200,12 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     }
     let (stop, stopping) = watch::channel(false);
     let patience = args.timeout.unwrap_or(PATIENCE);
-    let mut places = Places::new(names, args.places.connector()?, patience, stopping);
+    let mut places = Places::new(names, args.places.connector()?, args.places.by, patience, stopping);
     let inside = {
         let looking = async {
             places.connect(args.places.host_keys, &context.out).await?;
-            places.announce(seen.len() * ports.as_slice().len(), &context.out);
-            look_at_all(&mut places, &mut seen, &against).await;
+            places.choose(seen.len() * ports.as_slice().len(), &context.out).await;
+            look_at_all(&mut places, &mut seen, &against, &context.out).await;
             Ok::<_, Failure>(match &args.places.ask_target {
                 Some(host) => ask_targets(&places, &seen, host, &context.out).await,
                 None => HashMap::new(),
@@ -226,7 +232,7 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
         shown::print(&result, &mut out)?;
     }
     against.save(&seen, &places, &inside, &out)?;
-    places.close().await;
+    places.close(&out).await;
     if is_stopped {
         out.warn("stopped before the end: this is what was seen so far");
     }
@@ -235,12 +241,12 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
 
 /// All ports once; then those in doubt again, all places at the same time, so that what changes with time is not taken
 /// for what changes with place.
-async fn look_at_all(places: &mut Places, seen: &mut [Seen], against: &Against) {
+async fn look_at_all(places: &mut Places, seen: &mut [Seen], against: &Against, out: &Output) {
     let mut asked: Vec<Asked> = Vec::new();
     for (target, one) in seen.iter().enumerate() {
         asked.extend(one.view.ports().map(|port| Asked { target, port }));
     }
-    look(places, seen, &asked).await;
+    look(places, seen, &asked, out).await;
     let mut doubtful = Vec::new();
     for (target, one) in seen.iter().enumerate() {
         let expected = against.expected(&one.target, places.names());
@@ -251,7 +257,7 @@ async fn look_at_all(places: &mut Places, seen: &mut [Seen], against: &Against) 
         if doubtful.is_empty() {
             return;
         }
-        look(places, seen, &doubtful).await;
+        look(places, seen, &doubtful, out).await;
     }
     if places.is_stopped() {
         for Asked { target, port } in doubtful {
@@ -265,7 +271,7 @@ async fn ask_targets(
     places: &Places,
     seen: &[Seen],
     host: &str,
-    out: &crate::output::Output,
+    out: &Output,
 ) -> HashMap<IpAddr, inside::Inside> {
     let mut told = HashMap::new();
     for Seen { target, .. } in seen {
@@ -275,9 +281,9 @@ async fn ask_targets(
     told
 }
 
-async fn look(places: &mut Places, seen: &mut [Seen], asked: &[Asked]) {
+async fn look(places: &mut Places, seen: &mut [Seen], asked: &[Asked], out: &Output) {
     let targets: Vec<Target> = seen.iter().map(|seen| seen.target.clone()).collect();
-    for (place, sights) in places.look(asked, &targets).await.into_iter().enumerate() {
+    for (place, sights) in places.look(asked, &targets, out).await.into_iter().enumerate() {
         for (Asked { target, port }, sight) in asked.iter().zip(sights) {
             seen[*target].view.add(place, *port, sight);
         }

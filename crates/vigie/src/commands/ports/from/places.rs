@@ -3,6 +3,8 @@
 use super::super::super::run::{HostKeys, accept, can_ask};
 use super::HERE;
 use super::inside::{self, Inside};
+use super::told::fold;
+use super::ways::{Agent, By, FORWARDED_MAX, OwnProgram};
 use crate::failure::Failure;
 use crate::output::{Output, count, escaped};
 use std::collections::BTreeMap;
@@ -25,6 +27,9 @@ pub(super) struct Asked {
     pub(super) port: u16,
 }
 
+/// The word of [`Answer::Prohibited`].
+const PROHIBITED: &str = "prohibited";
+
 /// All of them.
 pub(super) struct Places {
     names: Vec<String>,
@@ -32,10 +37,21 @@ pub(super) struct Places {
     connector: Arc<Connector>,
     patience: Duration,
     stop: watch::Receiver<bool>,
+    by: By,
+    own: OwnProgram,
+}
+
+/// What it takes to have a program look.
+struct Means<'a> {
+    connector: &'a Connector,
+    own: &'a OwnProgram,
+    stop: &'a watch::Receiver<bool>,
+    out: &'a Output,
 }
 
 /// One of them.
 pub(super) struct Place {
+    name: String,
     eye: Eye,
     /// Why nothing can be seen from there.
     pub(super) failed: Option<Failed>,
@@ -49,6 +65,8 @@ enum Eye {
     Here,
     /// Channels that forward.
     Forwarding(Box<Lookout>),
+    /// A program there.
+    Program(Box<Agent>),
     /// Nothing yet, or nothing any more.
     Blind,
 }
@@ -59,13 +77,14 @@ impl Places {
     pub(super) fn new(
         names: Vec<String>,
         connector: Arc<Connector>,
+        by: By,
         patience: Duration,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let eye = |name: &String| if name == HERE { Eye::Here } else { Eye::Blind };
-        let new = |name| Place { eye: eye(name), failed: None, log_lines: 0 };
+        let new = |name: &String| Place { name: name.clone(), eye: eye(name), failed: None, log_lines: 0 };
         let places = names.iter().map(new).collect();
-        Places { names, places, connector, patience, stop }
+        Places { names, places, connector, patience, stop, by, own: OwnProgram::default() }
     }
 
     pub(super) fn names(&self) -> &[String] {
@@ -143,25 +162,69 @@ impl Places {
         strangers
     }
 
-    /// Says what the looks will cost.
-    pub(super) fn announce(&self, ports: usize, out: &Output) {
-        let forwarding = |(_, place): &(&str, &Place)| matches!(place.eye, Eye::Forwarding(_));
-        let names: Vec<&str> = self.each().filter(forwarding).map(|(name, _)| name).collect();
-        if !names.is_empty() {
-            let folded =
-                vigie_model::nodeset::fold(names.iter().copied()).unwrap_or_else(|_| names.join(","));
+    /// Chooses how each looks at so many ports, and says what that costs.
+    pub(super) async fn choose(&mut self, ports: usize, out: &Output) {
+        let wanted: &[By] = match self.by {
+            By::Auto if ports > FORWARDED_MAX => &[By::Copy, By::Nmap],
+            By::Copy => &[By::Copy],
+            By::Nmap => &[By::Nmap],
+            By::Auto | By::Forwarding => &[],
+        };
+        let (means, may_forward) =
+            (Means { connector: &self.connector, own: &self.own, stop: &self.stop, out }, {
+                matches!(self.by, By::Auto | By::Forwarding)
+            });
+        let choices = self.places.iter_mut().filter(|_| !wanted.is_empty()).map(|place| async {
+            if let Err(failed) = place.take_program(wanted, &means).await
+                && !may_forward
+            {
+                place.failed = Some(failed);
+            }
+        });
+        futures_util::future::join_all(choices).await;
+        let of_way = |way: &str| {
+            let is_so = |(_, place): &(&str, &Place)| place.failed.is_none() && place.way() == way;
+            let names: Vec<&str> = self.each().filter(is_so).map(|(name, _)| name).collect();
+            (!names.is_empty()).then(|| fold(names.iter().copied()))
+        };
+        if let Some(names) = of_way("copy") {
             out.remark(&format!(
-                "from {folded} by forwarding: nothing runs there; a port that is not open costs a line in the log of \
-                 sshd, up to {} on each",
-                count(ports as u64)
+                "from {names} by this program, which is copied there and removed afterwards"
+            ));
+        }
+        if let Some(names) = of_way("nmap") {
+            out.remark(&format!("from {names} by the nmap that is there"));
+        }
+        if let Some(names) = of_way("forwarding") {
+            let ports = count(ports as u64);
+            out.remark(&format!(
+                "from {names} by forwarding: nothing runs there; a port that is not open costs a line in the log of \
+                 sshd, up to {ports} on each"
             ));
         }
     }
 
     /// Looks at ports from all places at once; from each comes a sight of each port, in their order.
-    pub(super) async fn look(&mut self, asked: &[Asked], targets: &[Target]) -> Vec<Vec<Sight>> {
-        let (patience, stop) = (self.patience, &self.stop);
-        let looks = self.places.iter_mut().map(|place| place.look(asked, targets, patience, stop));
+    pub(super) async fn look(
+        &mut self,
+        asked: &[Asked],
+        targets: &[Target],
+        out: &Output,
+    ) -> Vec<Vec<Sight>> {
+        let (patience, by) = (self.patience, self.by);
+        let means = Means { connector: &self.connector, own: &self.own, stop: &self.stop, out };
+        let looks = self.places.iter_mut().map(async |place| {
+            let sights = place.look(asked, targets, patience, &self.stop).await;
+            let is_prohibited = !sights.is_empty() && sights.iter().all(|sight| sight.reason == PROHIBITED);
+            if is_prohibited
+                && by == By::Auto
+                && place.take_program(&[By::Copy, By::Nmap], &means).await.is_ok()
+            {
+                out.remark(&format!("{} forwards to none of these ports: by {}", place.name, place.way()));
+                return place.look(asked, targets, patience, &self.stop).await;
+            }
+            sights
+        });
         futures_util::future::join_all(looks).await
     }
 
@@ -171,10 +234,16 @@ impl Places {
     }
 
     /// Leaves all of them.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(self, out: &Output) {
         let leave = self.places.into_iter().map(|place| async {
-            if let Eye::Forwarding(lookout) = place.eye {
-                lookout.close().await;
+            match place.eye {
+                Eye::Forwarding(lookout) => lookout.close().await,
+                Eye::Program(agent) => {
+                    if let Err(left) = agent.close().await {
+                        out.warn(&left);
+                    }
+                }
+                Eye::Here | Eye::Blind => {}
             }
         });
         futures_util::future::join_all(leave).await;
@@ -186,16 +255,50 @@ impl Places {
 impl Place {
     /// How it looks.
     pub(super) fn way(&self) -> &'static str {
-        match self.eye {
+        match &self.eye {
             Eye::Here => HERE,
             Eye::Forwarding(_) => "forwarding",
+            Eye::Program(agent) => agent.way(),
             Eye::Blind => "nothing",
         }
     }
 
     /// Connections that were made to it.
     pub(super) fn connections(&self) -> u32 {
-        if let Eye::Forwarding(lookout) = &self.eye { lookout.connections() } else { 0 }
+        match &self.eye {
+            Eye::Forwarding(lookout) => lookout.connections(),
+            Eye::Program(_) => 1,
+            Eye::Here | Eye::Blind => 0,
+        }
+    }
+
+    /// Has a program look instead of forwarding: the first of these that can be had.
+    async fn take_program(&mut self, wanted: &[By], means: &Means<'_>) -> Result<(), Failed> {
+        let Eye::Forwarding(lookout) = &self.eye else { return Ok(()) };
+        let mut last = stopped();
+        for by in wanted.iter().copied() {
+            let mut stop = means.stop.clone();
+            let getting = Agent::new(by, means.connector, lookout.settings(), means.own, means.stop);
+            let got = tokio::select! {
+                got = getting => got,
+                _ = stop.wait_for(|stop| *stop) => Err(stopped()),
+            };
+            match got {
+                Ok(agent) => {
+                    if let Eye::Forwarding(lookout) =
+                        std::mem::replace(&mut self.eye, Eye::Program(Box::new(agent)))
+                    {
+                        lookout.close().await;
+                    }
+                    return Ok(());
+                }
+                Err(failed) => {
+                    means.out.remark(&escaped(failed.message.as_bytes()));
+                    last = failed;
+                }
+            }
+        }
+        Err(last)
     }
 
     async fn look(
@@ -216,6 +319,10 @@ impl Place {
                     return answers.iter().map(sight).collect();
                 }
                 Err(refusal) => refusal.failed,
+            },
+            (None, Eye::Program(agent)) => match agent.look(asked, targets, stop).await {
+                Ok(sights) => return sights,
+                Err(failed) => failed,
             },
             (None, Eye::Blind) => stopped(),
             (Some(failed), _) => failed.clone(),
