@@ -187,6 +187,10 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
         context.out.warn("no target is left to be looked at");
         return Ok(Outcome::Partial);
     }
+    if let Some(local) = seen.iter().find(|seen| seen.target.scope != 0) {
+        return Err(Failure::usage(format!("{} is an address of one link only", local.target.written))
+            .hint("other machines are on other links: give an address that all of them can reach"));
+    }
     for Target { written, address, .. } in seen.iter().map(|seen| &seen.target) {
         if *written != address.to_string() {
             context
