@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
@@ -248,19 +248,28 @@ impl Lab {
     }
 
     /// `vigie ports` in the client's namespace.
-    pub(crate) fn ports(&self, args: &[&str]) -> Said {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.space("c"), env!("CARGO_BIN_EXE_vigie"), "ports"]).args(args);
         command.arg("--ssh-config").arg(self.path("ssh_config")).arg("-i").arg(self.path("id"));
         command.arg("--known-hosts").arg(self.path("known")).args(["--host-keys", "accept-new"]);
         command.env("HOME", self.dir.path()).env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Said {
-            code: output.status.code().unwrap_or(-1),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn ports(&self, args: &[&str]) -> Said {
+        Said::of(&self.command(args).output().unwrap())
+    }
+
+    /// Runs it, and interrupts it when it has said this on standard error.
+    pub(crate) fn interrupted_at(&self, word: &str, args: &[&str]) -> Said {
+        let mut child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(word)), "it never says `{word}`");
+        run("kill", &["-INT", &child.id().to_string()]);
+        let rest = lines.collect::<Vec<_>>().join("\n");
+        Said { err: rest, ..Said::of(&child.wait_with_output().unwrap()) }
     }
 }
 
@@ -287,6 +296,15 @@ impl Drop for Lab {
 }
 
 impl Said {
+    fn of(output: &Output) -> Said {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
     /// Its lines of JSON of a kind.
     pub(crate) fn lines(&self, kind: &str) -> Vec<Value> {
         let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();

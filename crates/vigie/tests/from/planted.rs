@@ -118,3 +118,17 @@ fn root_many_silent_ports_need_more_than_one_connection() {
     assert_eq!(said.seen(2999, 2).0, "filtered");
     assert!(said.lines("vantage").iter().all(|line| line["connections"].as_u64() > Some(2)), "{said:?}");
 }
+
+#[test]
+fn root_a_connection_that_dies_makes_no_port_silent() {
+    let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
+    lab.listen(OPEN);
+    lab.rules("c", "forward", "tcp dport 1000-1999 drop");
+    // After so many bytes nothing of the first place comes through any more, in the midst of its ports.
+    lab.rules("c", "input", "iifname v1 tcp sport 22 quota over 40 kbytes drop");
+    let args = ["--from", "v[1-2]", "-p", "1-1999", "--timeout", "1100ms", "--json", "--by", "forwarding"];
+    let said = lab.ports(&[&[TARGET], &args[..]].concat());
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!(said.seen(1999, 1).0, "unknown", "{said:?}");
+    assert_eq!(said.seen(1999, 2).0, "filtered", "{said:?}");
+}

@@ -69,3 +69,17 @@ fn root_a_wide_range_goes_by_a_program_and_else_by_forwarding() {
     let said = lab.ports(&[TARGET, "--from", "v2", "-p", "1-2", "--by", "copy"]);
     assert_eq!(said.code, 3, "{said:?}");
 }
+
+#[test]
+fn root_an_interrupted_run_claims_nothing_and_leaves_nothing() {
+    let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
+    lab.listen([22, 80]);
+    lab.rules("c", "forward", "tcp dport 1000-9999 drop; iifname v2 tcp dport 80 drop");
+    for (by, word) in [("copy", "copied there"), ("forwarding", "nothing runs there")] {
+        let said = lab.interrupted_at(word, &[TARGET, "--from", "v[1-2]", "-p", "80,1000-9999", "--by", by]);
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(said.err.contains("stopped before the end"), "{said:?}");
+        assert!(!said.out.contains("vantage-dependent"), "{said:?}");
+        assert_eq!(lab.left_behind(), Vec::<String>::new());
+    }
+}

@@ -80,6 +80,7 @@ fn the_options_are_those_of_the_contract() {
                 "--engine",
             ],
         ),
+        ("ports", &["--from", "--by", "--baseline", "--save", "--ask-target", "--ssh-port", "--host-keys"]),
         (
             "ports",
             &["--banner", "--service", "--rate", "--timeout", "--retries", "--xml", "--grep", "--diff"],

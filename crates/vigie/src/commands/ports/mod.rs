@@ -103,7 +103,7 @@ pub(crate) struct PortsArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
-    /// Longest wait for one answer [default: learnt from each target]
+    /// Longest wait for one answer [default: learnt from each target; from other machines 2.5s]
     #[arg(long, value_name = "SPAN", value_parser = timeout)]
     timeout: Option<Duration>,
 
