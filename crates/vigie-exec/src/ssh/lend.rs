@@ -20,18 +20,19 @@ pub struct Lent {
     path: String,
 }
 
-/// Where it may be put, the first that takes it and lets it run; in memory rather than on a disk.
-const SCRIPT: &str = r#"umask 077; no() { echo "no $*"; exit 0; }
-[ "$(uname -m)" = ARCH ] || no "its machine is $(uname -m) and ours is ARCH"
-f=; trap '[ -z "$f" ] || rm -f "$f"' EXIT; trap 'exit 1' HUP INT TERM PIPE
+/// Puts it into the first directory that takes it and lets it run; in memory rather than on a disk. It becomes one line,
+/// since not every user's shell bears a quoted line break.
+const SCRIPT: &str = r#"umask 077; no() { echo "no $*"; exit 0; };
+[ "$(uname -m)" = ARCH ] || no "its machine is $(uname -m) and ours is ARCH";
+f=; trap '[ -z "$f" ] || rm -f "$f"' EXIT; trap 'exit 1' HUP INT TERM PIPE;
 for d in "$XDG_RUNTIME_DIR" /dev/shm /tmp "$HOME"; do
-[ -n "$d" ] && f=$(mktemp "$d/vigie.XXXXXXXXXX" 2>/dev/null) || continue
-printf '#!/bin/sh\necho yes\n' >"$f" && chmod 700 "$f" && [ "$("$f" 2>/dev/null)" = yes ] && break
-rm -f "$f"; f=
-done
-[ -n "$f" ] || no "there is no directory to put it in from which programs may run"
-head -c SIZE >"$f" || no "there is no room for it"
-v=$("$f" --version 2>&1) || no "it does not start there: $v"
+[ -n "$d" ] && f=$(mktemp "$d/vigie.XXXXXXXXXX" 2>/dev/null) || continue;
+printf '#!/bin/sh\necho yes\n' >"$f" && chmod 700 "$f" && [ "$("$f" 2>/dev/null)" = yes ] && break;
+rm -f "$f"; f=;
+done;
+[ -n "$f" ] || no "there is no directory to put it in from which programs may run";
+head -c SIZE >"$f" || no "there is no room for it";
+v=$("$f" --version 2>&1) || no "it does not start there: $v";
 echo "yes $f"; cat >/dev/null"#;
 
 /// Lends a program, given by its bytes. `arch` is the word of `uname -m` for machines that it is for.
@@ -55,7 +56,7 @@ async fn try_to_lend(connection: &Connection, program: Bytes, arch: &str) -> Res
         Failed::new(Class::ExecFailed, format!("{host} takes no program: {}", plain_words(&error)))
     };
     let mut channel = connection.handle.channel_open_session().await.map_err(failed)?;
-    let script = SCRIPT.replace("ARCH", arch).replace("SIZE", &program.len().to_string());
+    let script = SCRIPT.replace('\n', " ").replace("ARCH", arch).replace("SIZE", &program.len().to_string());
     channel.exec(true, format!("exec /bin/sh -c {}", quoted(&script))).await.map_err(failed)?;
     let mut writer = channel.make_writer();
     // A shell that says no does not read; its word must be heard all the same.

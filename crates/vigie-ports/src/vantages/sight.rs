@@ -4,9 +4,12 @@
 //! reset or ICMP's port-unreachable was behind it, and that there is no way, but not whether somebody forbids it. So that
 //! two ways never differ where two places do not, all looks are brought down to what every way can tell.
 
-use crate::finding::{Finding, Reason, State};
+use crate::finding::{Finding, State};
 use crate::host::Host;
 use std::collections::BTreeMap;
+
+/// The reason of a look that is not allowed, now or when asked again.
+pub const PROHIBITED: &str = "prohibited";
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +31,8 @@ impl Sight {
     /// Of what our own scanner found.
     #[must_use]
     pub fn of_finding(finding: &Finding) -> Self {
-        let state = match finding.reason {
-            // So many ports accept everything that a firewall must be answering; still every one was connected to.
-            Reason::Tarpit => State::Open,
-            _ => comparable(finding.state, &finding.reason.to_string()),
-        };
-        Sight { state, reason: finding.reason.to_string() }
+        let reason = finding.reason.to_string();
+        Sight { state: comparable(finding.state, &reason), reason }
     }
 
     /// Of all ports in a report, whoever made it.
@@ -51,6 +50,8 @@ impl Sight {
 /// A scanner's state by its reason, as forwarding would tell it. (`icmp_err_convert` of Linux)
 fn comparable(state: State, reason: &str) -> State {
     match (state, reason) {
+        // So many ports accept everything that something in between must be answering; still each was connected to.
+        (_, "tarpit") => State::Open,
         (State::Filtered | State::Unreachable, "port-unreach") => State::Closed,
         (State::Filtered, "no-response") => State::Filtered,
         (State::Filtered, _) => State::Unreachable,
@@ -61,6 +62,7 @@ fn comparable(state: State, reason: &str) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Reason;
 
     fn finding(state: State, reason: Reason) -> Sight {
         Sight::of_finding(&Finding {
@@ -85,6 +87,7 @@ mod tests {
             (State::Filtered, Reason::NoResponse, State::Filtered),
             (State::Unreachable, Reason::NoNeighbour, State::Unreachable),
             (State::Unknown, Reason::NoResources, State::Unknown),
+            (State::Filtered, Reason::Tarpit, State::Open),
         ] {
             assert_eq!(finding(state, reason).state, seen, "{state} by {reason}");
         }

@@ -1,6 +1,6 @@
 //! All ports of a target, from all places.
 
-use super::sight::Sight;
+use super::sight::{PROHIBITED, Sight};
 use super::verdict::{Settled, Verdict, is_in_doubt, judge, settle};
 use crate::finding::State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,10 @@ impl View {
         expected: impl Fn(u16, usize) -> Option<State>,
     ) -> BTreeSet<u16> {
         let doubtful = |(port, places): (&u16, &Vec<Vec<Sight>>)| {
-            let seeing = || (0..self.places).filter(|place| !is_blind(*place));
+            // Who may not look does not see more by asking again.
+            let may_look =
+                |place: usize| places[place].first().is_none_or(|sight| sight.reason != PROHIBITED);
+            let seeing = || (0..self.places).filter(|place| !is_blind(*place) && may_look(*place));
             let first = |place: usize| places[place].first().map_or(State::Unknown, |sight| sight.state);
             let is_news = |place| expected(*port, place).is_some_and(|was| was != first(place));
             (is_in_doubt(seeing().map(first)) || seeing().any(is_news)).then_some(*port)
@@ -119,6 +122,17 @@ mod tests {
         assert_eq!(view.in_doubt(|place| place == 1, none), BTreeSet::new());
         let was = |port: u16, place: usize| (port == 81 && place == 0).then_some(Open);
         assert_eq!(view.in_doubt(|_| false, was), BTreeSet::from([80, 81]));
+    }
+
+    #[test]
+    fn whoever_may_not_look_is_not_asked_again() {
+        let mut view = View::new(&[22, 80], 2);
+        view.add(0, 22, Sight::new(Open, "connected"));
+        view.add(1, 22, Sight::new(State::Unknown, PROHIBITED));
+        view.add(0, 80, Sight::new(Open, "connected"));
+        view.add(1, 80, Sight::new(State::Unknown, "lost"));
+        assert_eq!(view.in_doubt(|_| false, |_, _| None), BTreeSet::from([80]));
+        assert_eq!(view.verdict(22), Verdict::Inconclusive);
     }
 
     #[test]

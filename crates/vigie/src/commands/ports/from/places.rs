@@ -17,7 +17,7 @@ use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::connect::{Connector, Refusal};
 use vigie_exec::ssh::forward::{Answer, Lookout};
 use vigie_exec::ssh::trust::Stranger;
-use vigie_ports::vantages::sight::Sight;
+use vigie_ports::vantages::sight::{PROHIBITED, Sight};
 use vigie_ports::{EngineChoice, Plan, Sink, State, Target, TargetReport};
 
 /// A port of a target, by its number among targets.
@@ -26,9 +26,6 @@ pub(super) struct Asked {
     pub(super) target: usize,
     pub(super) port: u16,
 }
-
-/// The word of [`Answer::Prohibited`].
-const PROHIBITED: &str = "prohibited";
 
 /// All of them.
 pub(super) struct Places {
@@ -199,7 +196,7 @@ impl Places {
             let ports = count(ports as u64);
             out.remark(&format!(
                 "from {names} by forwarding: nothing runs there; a port that is not open costs a line in the log of \
-                 sshd, up to {ports} on each"
+                 sshd, up to {ports} on each, and again where places differ"
             ));
         }
     }
@@ -339,13 +336,12 @@ fn stopped() -> Failed {
 
 fn sight(answer: &Answer) -> Sight {
     let state = match answer {
+        Answer::Prohibited => return Sight::new(State::Unknown, PROHIBITED),
         Answer::Open => State::Open,
         Answer::Refused => State::Closed,
         Answer::Unreachable(_) => State::Unreachable,
         Answer::Silent => State::Filtered,
-        Answer::Prohibited | Answer::Failed(_) | Answer::Unclear(_) | Answer::Lost | Answer::Stopped => {
-            State::Unknown
-        }
+        Answer::Failed(_) | Answer::Unclear(_) | Answer::Lost | Answer::Stopped => State::Unknown,
     };
     Sight::new(state, answer.word())
 }
