@@ -81,3 +81,33 @@ fn root_the_target_itself_explains() {
         lab.ports(&[TARGET, "--from", "v[1-2]", "-p", "80", "--json", "--timeout", "1100ms", "--ask-target"]);
     assert!(said.err.contains("cannot be asked itself"), "{said:?}");
 }
+
+#[test]
+fn root_a_difference_that_is_known_or_allowed_is_none() {
+    let Some(mut lab) = Lab::new(&[PLAIN; 3]) else { return };
+    lab.listen([22, 80]);
+    lab.rules("c", "forward", "iifname v2 tcp dport 80 reject with tcp reset");
+    let path = lab.path("baseline.toml");
+    let file = path.to_str().unwrap().to_owned();
+    let args = [TARGET, "--from", "v[1-3]", "-p", "1-100", "--json", "--baseline", &file];
+    let saved = lab.ports(&[&args[..], &["--save"]].concat());
+    assert_eq!(
+        (saved.code, saved.with_verdict("vantage-dependent")),
+        (1, vec!["80".to_owned()]),
+        "{saved:?}"
+    );
+    let known = lab.ports(&args);
+    assert_eq!((known.code, known.lines("end")[0]["allowed"].as_u64()), (0, Some(1)), "{known:?}");
+
+    lab.rules("c", "forward", "iifname v3 tcp dport 22 reject with tcp reset");
+    let new = lab.ports(&args);
+    assert_eq!((new.code, new.lines("drift")[0]["from"].as_str()), (1, Some("v3")), "{new:?}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let allow =
+        |from: &str| format!("{text}\n[[allow]]\nports = \"22\"\nfrom = \"{from}\"\nstate = \"closed\"\n");
+    std::fs::write(&path, allow("v2")).unwrap();
+    assert_eq!(lab.ports(&args).code, 1);
+    std::fs::write(&path, allow("v3")).unwrap();
+    let allowed = lab.ports(&args);
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+}

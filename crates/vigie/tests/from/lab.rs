@@ -25,6 +25,8 @@ pub(crate) const TARGET_V6: &str = "fd77:100::2";
 pub(crate) enum Server {
     /// OpenSSH, with these lines first in its configuration.
     OpenSsh(&'static str),
+    /// OpenSSH on a machine of another kind, as far as `uname` tells.
+    OtherMachine,
     /// Dropbear, with these options.
     Dropbear(&'static [&'static str]),
     /// None: a place that does not answer.
@@ -163,7 +165,8 @@ impl Lab {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &space]).stdin(Stdio::null()).stderr(Stdio::piped());
         match server {
-            Server::OpenSsh(more) => {
+            Server::OpenSsh(_) | Server::OtherMachine => {
+                let more = if let Server::OpenSsh(more) = server { more } else { "" };
                 let at = |name: &str| self.path(name).display().to_string();
                 let text = format!(
                     "{more}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
@@ -175,10 +178,14 @@ impl Lab {
                 std::fs::write(&config, text).unwrap();
                 // 1,024 open files, as systemd gives to its services; and memory of its own for files, in the mounts
                 // that `ip netns exec` gives it.
-                let line = format!(
-                    "mount -t tmpfs none /dev/shm && exec prlimit --nofile=1024 /usr/sbin/sshd -D -e -f {}",
-                    config.display()
-                );
+                let mut line = "mount -t tmpfs none /dev/shm && ".to_owned();
+                if server == Server::OtherMachine {
+                    let uname = self.path("uname");
+                    std::fs::write(&uname, "#!/bin/sh\necho armv9\n").unwrap();
+                    run("chmod", &["755", uname.to_str().unwrap()]);
+                    line += &format!("mount --bind {} /usr/bin/uname && ", uname.display());
+                }
+                line += &format!("exec prlimit --nofile=1024 /usr/sbin/sshd -D -e -f {}", config.display());
                 command.args(["sh", "-c", &line]);
             }
             Server::Dropbear(options) => {

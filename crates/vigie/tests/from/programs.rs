@@ -71,6 +71,21 @@ fn root_a_wide_range_goes_by_a_program_and_else_by_forwarding() {
 }
 
 #[test]
+fn root_a_machine_of_another_kind_is_asked_for_its_nmap() {
+    if !has_nmap() {
+        return;
+    }
+    let Some(mut lab) = Lab::new(&[Server::OtherMachine]) else { return };
+    lab.listen([22, 80]);
+    let args = [TARGET, "--from", "v1", "-p", "1-3000"];
+    let said = lab.ports(&args);
+    assert!(said.err.contains("its machine is armv9") && said.err.contains("by the nmap"), "{said:?}");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("2,998 ports"), "{said:?}");
+    assert_eq!(lab.left_behind(), Vec::<String>::new());
+}
+
+#[test]
 fn root_an_interrupted_run_claims_nothing_and_leaves_nothing() {
     let Some(mut lab) = Lab::new(&[PLAIN; 2]) else { return };
     lab.listen([22, 80]);

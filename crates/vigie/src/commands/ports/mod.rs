@@ -39,8 +39,8 @@ stopped. With --diff 0 when nothing changed, 1 when something did, 3 when not ev
 
 With --from the ports are looked at from other machines, over SSH, as your own ~/.ssh/config says: HOSTS are names
 between commas, node sets, groups such as @web, and `here` for this machine. Nothing is installed there. Ports on which
-places differ are asked again three times before it is said. Exit code 0 when all is the same from everywhere (and as
-in the baseline), 1 when something differs, 3 when not everything could be seen.
+places differ are asked again three times before it is said. Exit code 0 when all is the same from everywhere, or just as
+in the baseline, 1 when something differs, 3 when not everything could be seen.
 
 EXAMPLES:
   vigie ports 192.0.2.10                             the 1,000 likeliest ports

@@ -64,7 +64,7 @@ pub(super) struct PortTold {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) service: Option<String>,
     pub(super) verdict: &'static str,
-    /// The baseline allows the difference.
+    /// The baseline has the same difference, or allows it.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) allowed: bool,
     pub(super) seen: Vec<SeenTold>,
@@ -229,7 +229,7 @@ impl Teller<'_> {
             reason: seen.view.reason(first, *place).to_owned(),
         });
         let differs = row.verdict == Verdict::VantageDependent;
-        let allowed = differs && self.difference_is_allowed(seen, first);
+        let allowed = differs && (self.is_as_it_was(seen, first) || self.difference_is_allowed(seen, first));
         let count = row.ports.len();
         *match row.verdict {
             Verdict::VantageDependent if allowed => &mut self.end.allowed,
@@ -251,6 +251,15 @@ impl Teller<'_> {
             explanation: inside.filter(|_| differs).and_then(|inside| inside.explain(first, is_open)),
             stands_out: row.stands_out(),
         }
+    }
+
+    /// Whether each place sees a port just as the baseline says.
+    fn is_as_it_was(&self, seen: &Seen, port: u16) -> bool {
+        let expected = self.against.expected(&seen.target, self.names);
+        let is_so = |(place, settled): (usize, &Settled)| {
+            expected(port, place).is_some_and(|was| *settled == Settled::Known(was))
+        };
+        seen.view.row(port).iter().enumerate().all(is_so)
     }
 
     /// Whether the places agree once those are left out that may see the port as they do.
