@@ -63,6 +63,25 @@ fn root_the_target_itself_explains() {
     lab.listen([80]);
     lab.rules("c", "forward", "iifname v2 tcp dport 80 drop");
     // As its host another one is asked, whose SSH server listens where the target's would.
+    let path = lab.path("baseline.toml");
+    let args = [
+        TARGET,
+        "--from",
+        "v1",
+        "-p",
+        "80",
+        "--json",
+        "--ask-target=v1",
+        "--baseline",
+        path.to_str().unwrap(),
+    ];
+    assert_eq!(lab.ports(&[&args[..], &["--save"]].concat()).code, 0);
+    assert_eq!(lab.ports(&args).code, 0);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, after) = text.split_once("SHA256:").unwrap();
+    std::fs::write(&path, format!("{before}SHA256:x{after}")).unwrap();
+    let said = lab.ports(&args);
+    assert_eq!((said.code, said.lines("drift")[0]["change"].as_str()), (1, Some("host-key")), "{said:?}");
     let said = lab.ports(&[
         TARGET,
         "--from",

@@ -9,6 +9,8 @@ use crate::limits::{
 use russh::ChannelOpenFailure;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -59,13 +61,31 @@ pub(crate) struct Course {
     window: usize,
     /// After the server lacked something nothing is sent for a moment.
     not_before: Option<Instant>,
+    /// Counts answers, for whoever shows the progress.
+    answered: Arc<AtomicU64>,
+}
+
+// === impl Probe ===
+
+impl Probe {
+    fn take(&mut self, answer: Answer, answered: &AtomicU64) {
+        if self.answer.replace(answer).is_none() {
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 // === impl Course ===
 
 impl Course {
-    pub(super) fn new(probes: Vec<Probe>, queue: VecDeque<usize>, patience: Duration) -> Self {
+    pub(super) fn new(
+        probes: Vec<Probe>,
+        queue: VecDeque<usize>,
+        patience: Duration,
+        answered: &Arc<AtomicU64>,
+    ) -> Self {
         Course {
+            answered: Arc::clone(answered),
             probes,
             queue,
             patience,
@@ -116,7 +136,7 @@ impl Course {
         };
         if !matches!(answer, Answer::Failed(_)) {
             self.window = (self.window + 1).min(FORWARD_WINDOW_MAX);
-            probe.answer = Some(answer);
+            probe.take(answer, &self.answered);
             return;
         }
         if self.waiting.len() >= FORWARD_WINDOW_MIN {
@@ -127,7 +147,7 @@ impl Course {
             self.not_before = Some(now + FORWARD_PAUSE);
             self.queue.push_back(waiting.probe);
         } else {
-            probe.answer = Some(answer);
+            probe.take(answer, &self.answered);
         }
     }
 
@@ -165,7 +185,7 @@ impl Course {
                 waiting.is_stuck = true;
                 self.stuck += 1;
                 if let Some(probe) = self.probes.get_mut(waiting.probe) {
-                    probe.answer = Some(Answer::Silent);
+                    probe.take(Answer::Silent, &self.answered);
                 }
             }
             self.late.pop_front();
@@ -265,6 +285,7 @@ mod tests {
         course.heard(12, Some((ConnectFailed, "Connection refused")), late);
         assert_eq!(course.probes[2].answer, Some(Answer::Refused));
         assert_eq!(course.probes[0].answer, Some(Answer::Open));
+        assert_eq!(course.answered.load(Ordering::Relaxed), 3);
     }
 
     #[test]

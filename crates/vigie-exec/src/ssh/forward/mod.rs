@@ -19,6 +19,7 @@ use flight::{Landed, fly};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -65,7 +66,8 @@ impl Lookout {
         Ok(())
     }
 
-    /// Asks ports, each once, and waits `patience` for each; the answers come in the order of the ports.
+    /// Asks ports, each once, and waits `patience` for each; the answers come in the order of the ports, and are counted
+    /// as they come.
     ///
     /// # Errors
     /// The host cannot be connected to. What was answered before is lost with it: it is asked again, or not known.
@@ -74,6 +76,7 @@ impl Lookout {
         ports: &[SocketAddr],
         patience: Duration,
         stop: &watch::Receiver<bool>,
+        answered: &Arc<AtomicU64>,
     ) -> Result<Vec<Answer>, Refusal> {
         let probe = |address: &SocketAddr| Probe { address: *address, tries: 0, answer: None };
         let mut probes: Vec<Probe> = ports.iter().map(probe).collect();
@@ -83,7 +86,8 @@ impl Lookout {
             self.connect().await?;
             let Some(connection) = self.connection.take() else { break };
             let left = queue.len();
-            let course = Course::new(std::mem::take(&mut probes), std::mem::take(&mut queue), patience);
+            let course =
+                Course::new(std::mem::take(&mut probes), std::mem::take(&mut queue), patience, answered);
             let (landed, course) = fly(&connection, course, stop.clone()).await;
             let Some(course) = course else { break };
             let has_stuck = course.has_stuck();

@@ -14,7 +14,7 @@ use super::super::run::HostKeys;
 use super::{PortsArgs, request, scanning};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, count};
+use crate::output::{Bar, Output, count};
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;
@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
 use vigie_exec::inventory::Inventory;
@@ -44,6 +45,9 @@ const LOOKS_MAX: u128 = 4_000_000;
 /// How long the answer of a port is waited for when nothing else is said: the kernel over there sends a lost SYN again
 /// after one second, and its answer has time to come.
 const PATIENCE: Duration = Duration::from_millis(2500);
+
+/// Between two looks at how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The same from several places.
 #[derive(Args, Debug)]
@@ -205,6 +209,9 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     let (stop, stopping) = watch::channel(false);
     let patience = args.timeout.unwrap_or(PATIENCE);
     let mut places = Places::new(names, args.places.connector()?, args.places.by, patience, stopping);
+    // Not before the first look: before, there may be questions at the terminal.
+    let (mut bar, progress) = (None, places.progress());
+    let mut tick = tokio::time::interval(PROGRESS_EVERY);
     let inside = {
         let looking = async {
             places.connect(args.places.host_keys, &context.out).await?;
@@ -218,7 +225,14 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
         let mut looking = std::pin::pin!(looking);
         loop {
             tokio::select! {
-                looked = &mut looking => break looked?,
+                looked = &mut looking => break looked,
+                _ = tick.tick() => {
+                    let (done, total) = (progress.done.load(Relaxed), progress.total.load(Relaxed));
+                    if total > 0 {
+                        let bar = bar.get_or_insert_with(|| Bar::steps(context.out.is_json()));
+                        bar.set_steps(done, total, format!("{} of {} looks", count(done), count(total)));
+                    }
+                }
                 () = end.next() => {
                     if stop.send_replace(true) {
                         return Ok(Outcome::Partial);
@@ -227,6 +241,8 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
             }
         }
     };
+    bar.iter().for_each(Bar::finish);
+    let inside = inside?;
     let is_stopped = *stop.borrow();
     let result = told::Result::of(&seen, &places, &against, &services, &inside);
     let mut out = context.out;

@@ -10,7 +10,7 @@ use crate::output::{Output, count, escaped};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use vigie_exec::ssh::class::{Class, Failed};
@@ -36,6 +36,16 @@ pub(super) struct Places {
     stop: watch::Receiver<bool>,
     by: By,
     own: OwnProgram,
+    progress: Arc<Progress>,
+}
+
+/// How far the looks are that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Ports that have an answer, from all places.
+    pub(super) done: Arc<AtomicU64>,
+    /// How many are to have one.
+    pub(super) total: AtomicU64,
 }
 
 /// What it takes to have a program look.
@@ -81,11 +91,25 @@ impl Places {
         let eye = |name: &String| if name == HERE { Eye::Here } else { Eye::Blind };
         let new = |name: &String| Place { name: name.clone(), eye: eye(name), failed: None, log_lines: 0 };
         let places = names.iter().map(new).collect();
-        Places { names, places, connector, patience, stop, by, own: OwnProgram::default() }
+        Places {
+            names,
+            places,
+            connector,
+            patience,
+            stop,
+            by,
+            own: OwnProgram::default(),
+            progress: Arc::default(),
+        }
     }
 
     pub(super) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// How far the looks are.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Each with its name.
@@ -209,16 +233,20 @@ impl Places {
         out: &Output,
     ) -> Vec<Vec<Sight>> {
         let (patience, by) = (self.patience, self.by);
+        let seeing = self.places.iter().filter(|place| place.failed.is_none()).count();
+        let progress = &self.progress;
+        progress.done.store(0, Ordering::Relaxed);
+        progress.total.store((seeing * asked.len()) as u64, Ordering::Relaxed);
         let means = Means { connector: &self.connector, own: &self.own, stop: &self.stop, out };
         let looks = self.places.iter_mut().map(async |place| {
-            let sights = place.look(asked, targets, patience, &self.stop).await;
+            let sights = place.look(asked, targets, patience, &self.stop, &progress.done).await;
             let is_prohibited = !sights.is_empty() && sights.iter().all(|sight| sight.reason == PROHIBITED);
             if is_prohibited
                 && by == By::Auto
                 && place.take_program(&[By::Copy, By::Nmap], &means).await.is_ok()
             {
                 out.remark(&format!("{} forwards to none of these ports: by {}", place.name, place.way()));
-                return place.look(asked, targets, patience, &self.stop).await;
+                return place.look(asked, targets, patience, &self.stop, &progress.done).await;
             }
             sights
         });
@@ -304,12 +332,13 @@ impl Place {
         targets: &[Target],
         patience: Duration,
         stop: &watch::Receiver<bool>,
+        answered: &Arc<AtomicU64>,
     ) -> Vec<Sight> {
         let ports: Vec<SocketAddr> =
             asked.iter().map(|asked| SocketAddr::new(targets[asked.target].address, asked.port)).collect();
         let failed = match (&self.failed, &mut self.eye) {
             (None, Eye::Here) => return here(asked, targets, stop).await,
-            (None, Eye::Forwarding(lookout)) => match lookout.ask(&ports, patience, stop).await {
+            (None, Eye::Forwarding(lookout)) => match lookout.ask(&ports, patience, stop, answered).await {
                 Ok(answers) => {
                     let costs = |answer: &&Answer| !matches!(answer, Answer::Open | Answer::Silent);
                     self.log_lines += answers.iter().filter(costs).count() as u64;
