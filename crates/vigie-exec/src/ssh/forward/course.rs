@@ -237,6 +237,7 @@ mod tests {
             (1..=ports).map(probe).collect(),
             (0..usize::from(ports)).collect(),
             Duration::from_secs(2),
+            &Arc::default(),
         )
     }
 
