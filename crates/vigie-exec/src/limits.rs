@@ -62,6 +62,9 @@ pub(crate) const FORWARD_WINDOW_MIN: usize = 16;
 /// each holds one of its open files for some two minutes, and it seldom has more than 1,024 of them.
 pub(crate) const FORWARD_STUCK_MAX: usize = 800;
 
+/// Connections to one server at the same time, where most ports are silent: fewer than it lets knock at once.
+pub(crate) const FORWARD_CONNECTIONS_MAX: usize = 4;
+
 /// A probe without an answer after this time no longer keeps others from being sent.
 pub(crate) const FORWARD_SLOW: Duration = Duration::from_millis(250);
 
