@@ -18,7 +18,7 @@ use crate::output::{Bar, Output, count};
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;
-use places::{Asked, Places};
+use places::{Asked, Places, Progress};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -172,14 +172,7 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     let request = request::targets(&args)?;
     let against = Against::read(&args.places)?;
     let names = args.places.names().await?;
-    let looks = request.size().saturating_mul((ports.as_slice().len() * names.len()) as u128);
-    if looks > LOOKS_MAX {
-        let (looks, max) = (count(u64::try_from(looks).unwrap_or(u64::MAX)), count(LOOKS_MAX as u64));
-        return Err(Failure::usage(format!(
-            "these are {looks} looks at ports; up to {max} are compared at once"
-        ))
-        .hint("fewer targets, ports or places, one run after the other"));
-    }
+    check_size(request.size().saturating_mul((ports.as_slice().len() * names.len()) as u128))?;
     let mut end = EndSignals::listen()?;
     let Some((list, unresolved)) = scanning::resolved(request, &mut end, &context).await? else {
         context.out.warn("interrupted while names were resolved; nothing was probed");
@@ -191,58 +184,23 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
         context.out.warn("no target is left to be looked at");
         return Ok(Outcome::Partial);
     }
-    if let Some(local) = seen.iter().find(|seen| seen.target.scope != 0) {
-        return Err(Failure::usage(format!("{} is an address of one link only", local.target.written))
-            .hint("other machines are on other links: give an address that all of them can reach"));
-    }
-    for Target { written, address, .. } in seen.iter().map(|seen| &seen.target) {
-        if *written != address.to_string() {
-            context
-                .out
-                .remark(&format!("{written} is {address}, as this machine resolves it, for all places"));
-        }
-    }
-    if args.places.ask_target.as_ref().is_some_and(|host| !host.is_empty()) && seen.len() > 1 {
-        return Err(Failure::usage("one host cannot be asked about several targets")
-            .hint("--ask-target without a host asks each by its own name"));
-    }
+    check_targets(&seen, &args.places, &context.out)?;
     let (stop, stopping) = watch::channel(false);
     let patience = args.timeout.unwrap_or(PATIENCE);
     let mut places = Places::new(names, args.places.connector()?, args.places.by, patience, stopping);
-    // Not before the first look: before, there may be questions at the terminal.
-    let (mut bar, progress) = (None, places.progress());
-    let mut tick = tokio::time::interval(PROGRESS_EVERY);
-    let inside = {
-        let looking = async {
-            places.connect(args.places.host_keys, &context.out).await?;
-            places.choose(seen.len() * ports.as_slice().len(), &context.out).await;
-            look_at_all(&mut places, &mut seen, &against, &context.out).await;
-            Ok::<_, Failure>(match &args.places.ask_target {
-                Some(host) => ask_targets(&places, &seen, host, &context.out).await,
-                None => HashMap::new(),
-            })
-        };
-        let mut looking = std::pin::pin!(looking);
-        loop {
-            tokio::select! {
-                looked = &mut looking => break looked,
-                _ = tick.tick() => {
-                    let (done, total) = (progress.done.load(Relaxed), progress.total.load(Relaxed));
-                    if total > 0 {
-                        let bar = bar.get_or_insert_with(|| Bar::steps(context.out.is_json()));
-                        bar.set_steps(done, total, format!("{} of {} looks", count(done), count(total)));
-                    }
-                }
-                () = end.next() => {
-                    if stop.send_replace(true) {
-                        return Ok(Outcome::Partial);
-                    }
-                }
-            }
-        }
+    let progress = places.progress();
+    let looking = async {
+        places.connect(args.places.host_keys, &context.out).await?;
+        places.choose(seen.len() * ports.as_slice().len(), &context.out).await;
+        look_at_all(&mut places, &mut seen, &against, &context.out).await;
+        Ok(match &args.places.ask_target {
+            Some(host) => ask_targets(&places, &seen, host, &context.out).await,
+            None => HashMap::new(),
+        })
     };
-    bar.iter().for_each(Bar::finish);
-    let inside = inside?;
+    let Some(inside) = follow(looking, &progress, context.out.is_json(), &mut end, &stop).await? else {
+        return Ok(Outcome::Partial);
+    };
     let is_stopped = *stop.borrow();
     let result = told::Result::of(&seen, &places, &against, &services, &inside);
     let mut out = context.out;
@@ -251,12 +209,76 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     } else {
         shown::print(&result, &mut out)?;
     }
-    against.save(&seen, &places, &inside, &out)?;
-    places.close(&out).await;
     if is_stopped {
-        out.warn("stopped before the end: this is what was seen so far");
+        let unsaved = if args.places.save { "; the baseline is not written" } else { "" };
+        out.warn(&format!("stopped before the end: this is what was seen so far{unsaved}"));
+    } else {
+        against.save(&seen, &places, &inside, &out)?;
     }
+    places.close(&out).await;
     Ok(result.outcome(is_stopped || unresolved))
+}
+
+/// Refuses what would not fit into memory, and nobody means.
+fn check_size(looks: u128) -> Result<(), Failure> {
+    if looks <= LOOKS_MAX {
+        return Ok(());
+    }
+    let (looks, max) = (count(u64::try_from(looks).unwrap_or(u64::MAX)), count(LOOKS_MAX as u64));
+    Err(Failure::usage(format!("these are {looks} looks at ports; up to {max} are compared at once"))
+        .hint("fewer targets, ports or places, one run after the other"))
+}
+
+/// Refuses targets that places cannot share, and says which address a name is for all of them.
+fn check_targets(seen: &[Seen], args: &FromArgs, out: &Output) -> Result<(), Failure> {
+    if let Some(local) = seen.iter().find(|seen| seen.target.scope != 0) {
+        return Err(Failure::usage(format!("{} is an address of one link only", local.target.written))
+            .hint("other machines are on other links: give an address that all of them can reach"));
+    }
+    if args.ask_target.as_ref().is_some_and(|host| !host.is_empty()) && seen.len() > 1 {
+        return Err(Failure::usage("one host cannot be asked about several targets")
+            .hint("--ask-target without a host asks each by its own name"));
+    }
+    for Target { written, address, .. } in seen.iter().map(|seen| &seen.target) {
+        if *written != address.to_string() {
+            out.remark(&format!("{written} is {address}, as this machine resolves it, for all places"));
+        }
+    }
+    Ok(())
+}
+
+/// Shows how far the looks are until they have ended. The first wish to end ends them early; at the second nothing more is
+/// waited for: `None`.
+async fn follow<T>(
+    looking: impl Future<Output = Result<T, Failure>>,
+    progress: &Progress,
+    is_json: bool,
+    end: &mut EndSignals,
+    stop: &watch::Sender<bool>,
+) -> Result<Option<T>, Failure> {
+    let mut looking = std::pin::pin!(looking);
+    let mut tick = tokio::time::interval(PROGRESS_EVERY);
+    // Not before the first look: before, there may be questions at the terminal.
+    let mut bar: Option<Bar> = None;
+    let looked = loop {
+        tokio::select! {
+            looked = &mut looking => break looked.map(Some),
+            _ = tick.tick() => {
+                let (done, total) = (progress.done.load(Relaxed), progress.total.load(Relaxed));
+                if total > 0 {
+                    let bar = bar.get_or_insert_with(|| Bar::steps(is_json));
+                    bar.set_steps(done, total, format!("{} of {} looks", count(done), count(total)));
+                }
+            }
+            () = end.next() => {
+                if stop.send_replace(true) {
+                    break Ok(None);
+                }
+            }
+        }
+    };
+    bar.iter().for_each(Bar::finish);
+    looked
 }
 
 /// All ports once; then those in doubt again, all places at the same time, so that what changes with time is not taken
