@@ -67,6 +67,7 @@ const NEEDS: &[Need] = &[
     program("nodeset", "clustershell"),
     program("nft", "nftables"),
     Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
+    program("dropbear", "dropbear-bin"),
     program("influxd", "influxdb"),
     program("mosquitto", "mosquitto"),
     program("mosquitto_sub", "mosquitto-clients"),

@@ -49,3 +49,41 @@ pub(crate) const REMOTE_LINGER: Duration = Duration::from_secs(1);
 
 /// For each step of ending a remote command: a signal, and the look whether it helped.
 pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Channels of one connection that wait for the answer of a port at once, at first and at most. It grows with answers,
+/// as a window of TCP does: so many keep a way of 20 ms busy, and are no flood where there are no answers.
+pub(crate) const FORWARD_WINDOW_FIRST: usize = 64;
+pub(crate) const FORWARD_WINDOW_MAX: usize = 512;
+
+/// Below so many under way a server has no reason to lack anything: then it is not for us that it does.
+pub(crate) const FORWARD_WINDOW_MIN: usize = 16;
+
+/// Channels of one connection under way, those that nobody answered included: a server cannot be told to give them up,
+/// each holds one of its open files for some two minutes, and it seldom has more than 1,024 of them.
+pub(crate) const FORWARD_STUCK_MAX: usize = 800;
+
+/// Connections to one server at the same time, where most ports are silent: fewer than it lets knock at once.
+pub(crate) const FORWARD_CONNECTIONS_MAX: usize = 4;
+
+/// A probe without an answer after this time no longer keeps others from being sent.
+pub(crate) const FORWARD_SLOW: Duration = Duration::from_millis(250);
+
+/// Tries at a port for which the server lacks what it takes, and the pause between them.
+pub(crate) const FORWARD_TRIES_MAX: u8 = 3;
+pub(crate) const FORWARD_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections in a row that break without an answer before the rest is given up.
+pub(crate) const FORWARD_BREAKS_MAX: u32 = 3;
+
+/// How long a server that is asked for ports may take to answer anything at all: beyond, it is gone, and nothing that was
+/// not answered is silence.
+pub(crate) const FORWARD_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long a machine may take to receive a program of ours and to start it once: some forty megabytes over a slow line.
+pub(crate) const LEND_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long it may take to remove it.
+pub(crate) const LEND_TAKE_BACK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a shell may say before its first line ends.
+pub(crate) const LEND_WORDS_BYTES_MAX: usize = 16 * 1024;

@@ -10,7 +10,8 @@
 //! `route`, `here`, `icmp` what this machine and the network say.
 //!
 //! Beyond: [`host`] a report as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
-//! [`xml`], [`grep`] formats of others · [`files`], [`diff`] two scans compared · [`limits`].
+//! [`xml`], [`grep`] formats of others · [`files`], [`diff`] two scans compared · [`vantages`] the same ports from several
+//! places · [`limits`].
 
 pub mod banner;
 mod connect;
@@ -36,6 +37,7 @@ pub mod services;
 pub mod sink;
 mod syn;
 pub mod targets;
+pub mod vantages;
 pub mod words;
 mod work;
 pub mod xml;

@@ -80,3 +80,6 @@ pub const CERTIFICATE_NAMES_MAX: usize = 32;
 
 /// Bytes of one text of a certificate that are kept.
 pub const CERTIFICATE_TEXT_BYTES_MAX: usize = 256;
+
+/// Longest baseline, in bytes: a thousand targets with all ports listed from a dozen places.
+pub const BASELINE_BYTES_MAX: u64 = 32 * 1024 * 1024;

@@ -16,9 +16,11 @@ pub(crate) fn start(verbose: u8, is_service: bool) {
     let mut filter =
         EnvFilter::builder().with_default_directive(level.into()).with_env_var("VIGIE_LOG").from_env_lossy();
     if level <= LevelFilter::INFO {
-        // What the index's own library tells of its files is of use only to who looks for a fault there.
-        let quiet =
-            ["fjall=warn", "lsm_tree=warn"].into_iter().filter_map(|directive| directive.parse().ok());
+        // What the index's own library tells of its files is of use only to who looks for a fault there; so is what the
+        // library of SSH complains of, since everything that matters of it is told where it is used.
+        let quiet = ["fjall=warn", "lsm_tree=warn", "russh=off"]
+            .into_iter()
+            .filter_map(|directive| directive.parse().ok());
         filter = quiet.fold(filter, EnvFilter::add_directive);
     }
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

@@ -4,12 +4,13 @@ use super::class::{Class, Failed};
 use super::config::{Overrides, Settings, settings};
 use super::gate::{Gate, Pass};
 use super::keys::Keys;
+use super::overheard::Overheard;
 use super::trust::{Stranger, Trust};
 use crate::limits::{BACKOFF_FIRST, HANDSHAKE_PATIENCE, QUICK_CONNECT, TRIES_MAX};
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Preferred, kex};
+use russh::{ChannelId, ChannelOpenFailure, Preferred, kex};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -54,6 +55,8 @@ pub struct Connection {
     pub handle: Handle<Handler>,
     /// Where it leads.
     pub settings: Arc<Settings>,
+    /// What was said on it besides.
+    pub(super) overheard: Arc<Overheard>,
     /// Kept as long as this is: the way leads through it.
     _through: Option<Arc<Connection>>,
 }
@@ -70,12 +73,14 @@ pub struct Handler {
     settings: Arc<Settings>,
     trust: Arc<Trust>,
     refusal: Arc<Mutex<Option<Refusal>>>,
+    overheard: Arc<Overheard>,
 }
 
 impl client::Handler for Handler {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        self.overheard.key_was(shown);
         let decision = self.trust.decide(&self.settings, shown);
         Ok(match decision {
             Ok(()) => true,
@@ -85,6 +90,27 @@ impl client::Handler for Handler {
                 false
             }
         })
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _: u32,
+        _: u32,
+        session: &mut client::Session,
+    ) -> Result<(), russh::Error> {
+        self.overheard.heard(id, None, session)
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        id: ChannelId,
+        reason: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        session: &mut client::Session,
+    ) -> Result<(), russh::Error> {
+        self.overheard.heard(id, Some((reason, description)), session)
     }
 }
 
@@ -143,8 +169,10 @@ impl Connector {
     async fn try_connect(&self, settings: &Arc<Settings>) -> Result<Connection, Refusal> {
         let ((stream, through), pass) = self.way(settings).await?;
         let refusal = Arc::new(Mutex::new(None));
+        let overheard = Arc::new(Overheard::default());
         let handler = Handler {
             settings: Arc::clone(settings),
+            overheard: Arc::clone(&overheard),
             trust: Arc::clone(&self.trust),
             refusal: Arc::clone(&refusal),
         };
@@ -177,7 +205,7 @@ impl Connector {
                 return Err(Failed::new(Class::Auth, text).into());
             }
         }
-        Ok(Connection { handle, settings: Arc::clone(settings), _through: through })
+        Ok(Connection { handle, settings: Arc::clone(settings), overheard, _through: through })
     }
 
     /// The bytes to and from a server, and the right to a handshake with it.
@@ -382,6 +410,12 @@ pub(super) fn plain_words(error: &russh::Error) -> String {
 }
 
 impl Connection {
+    /// The fingerprint of the server's key, as `ssh-keygen -l` shows it.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.overheard.key()
+    }
+
     /// Says goodbye; a server that does not listen is left after a moment.
     pub async fn close(self) {
         let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");

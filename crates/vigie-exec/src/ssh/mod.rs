@@ -5,7 +5,9 @@
 //! [`known_hosts`] which keys are known · [`trust`] what is done about others ·
 //! [`class`] how it went, in one word ·
 //! [`gate`] how many handshakes at once · [`keys`] whom we are · [`connect`] a connection, also through others ·
-//! [`session`] one command over it ·
+//! `overheard` what is said on it besides ·
+//! [`session`] one command over it · [`forward`] whether ports answer, as the host there sees them ·
+//! [`lend`] this program there, for a while ·
 //! [`fleet`] many machines at once · [`fold`] the same output once.
 
 pub mod class;
@@ -13,8 +15,11 @@ pub mod config;
 pub mod connect;
 pub mod fleet;
 pub mod fold;
+pub mod forward;
 pub mod gate;
 pub mod keys;
 pub mod known_hosts;
+pub mod lend;
+mod overheard;
 pub mod session;
 pub mod trust;

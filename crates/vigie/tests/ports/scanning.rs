@@ -49,7 +49,7 @@ fn targets_come_in_their_order_each_once_and_without_the_excluded() {
     let dir = tempfile::tempdir().unwrap();
     let list = crate::lab::file(dir.path(), "list", "127.0.0.9 # nine\n127.0.0.1-3\n");
     let args =
-        ["127.0.0.7", "--from", &list, "--exclude", "127.0.0.2", "-p", &lab.spec(), "--no-ping", "--json"];
+        ["127.0.0.7", "--targets", &list, "--exclude", "127.0.0.2", "-p", &lab.spec(), "--no-ping", "--json"];
     let said = run(&args);
     assert_eq!(said.code, 0, "{said:?}");
     let targets: Vec<String> =

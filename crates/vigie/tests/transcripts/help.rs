@@ -66,7 +66,21 @@ fn the_options_are_those_of_the_contract() {
         ("flush", &["MACHINE", "--timeout", "30s"]),
         ("verify", &["--data"]),
         ("watch", &["DIR", "--events"]),
-        ("ports", &["TARGET", "-p", "--top", "--all-ports", "--exclude", "--from", "--no-ping", "--engine"]),
+        (
+            "ports",
+            &[
+                "TARGET",
+                "-p",
+                "--top",
+                "--all-ports",
+                "--exclude",
+                "--targets",
+                "--from",
+                "--no-ping",
+                "--engine",
+            ],
+        ),
+        ("ports", &["--from", "--by", "--baseline", "--save", "--ask-target", "--ssh-port", "--host-keys"]),
         (
             "ports",
             &["--banner", "--service", "--rate", "--timeout", "--retries", "--xml", "--grep", "--diff"],

@@ -2,10 +2,11 @@
 //!
 //! In reading order: `request` what to look at · `scanning` the engines, on their thread · `asking` banners and
 //! services of what was found open · `order` reports in the user's order · `printing` all formats, with `table` for
-//! people · `comparing` two files.
+//! people · `comparing` two files · `from` the same from several places.
 
 mod asking;
 mod comparing;
+mod from;
 mod order;
 mod printing;
 mod request;
@@ -36,16 +37,23 @@ STATES: open; closed: a reset; filtered: silence or a prohibition; unreachable; 
 Exit code 0 when every port has its verdict, 3 when something could not be probed or resolved, or the scan was
 stopped. With --diff 0 when nothing changed, 1 when something did, 3 when not everything could be compared.
 
+With --from the ports are looked at from other machines, over SSH, as your own ~/.ssh/config says: HOSTS are names
+between commas, node sets, groups such as @web, and `here` for this machine. Nothing is installed there. Ports on which
+places differ are asked again three times before it is said. Exit code 0 when all is the same from everywhere, or just as
+in the baseline, 1 when something differs, 3 when not everything could be seen.
+
 EXAMPLES:
   vigie ports 192.0.2.10                             the 1,000 likeliest ports
   vigie ports web[01-12] -p 22,80,443 --banner       with what the services say of themselves
   vigie ports 10.0.0.0/24 --all-ports --exclude 10.0.0.1 --json > today.json
   vigie ports --diff yesterday.json today.json       what changed; also takes nmap's XML
   vigie ports db1 --engine nmap --xml > db1.xml      your own nmap, for ndiff and the like
+  vigie ports db1 --from here,web[01-12]             the same from everywhere?
+  vigie ports db1 --from @web --baseline db1.toml --save
   arp -an | grep -oE '[0-9.]{7,}' | vigie ports - --top 20")]
 pub(crate) struct PortsArgs {
     /// What to look at
-    #[arg(value_name = "TARGET", required_unless_present_any = ["from", "diff"])]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["target_files", "diff"])]
     targets: Vec<String>,
 
     /// Which ports, in nmap's notation
@@ -71,8 +79,8 @@ pub(crate) struct PortsArgs {
     exclude: Vec<String>,
 
     /// Read targets from a file, between blanks; `#` begins a comment; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    from: Vec<PathBuf>,
+    #[arg(long = "targets", value_name = "FILE")]
+    target_files: Vec<PathBuf>,
 
     /// Probe every target, also those that give no sign of life. A single target is never asked first
     #[arg(long)]
@@ -95,7 +103,7 @@ pub(crate) struct PortsArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
-    /// Longest wait for one answer [default: learnt from each target]
+    /// Longest wait for one answer [default: learnt from each target; from other machines 2.5s]
     #[arg(long, value_name = "SPAN", value_parser = timeout)]
     timeout: Option<Duration>,
 
@@ -116,13 +124,16 @@ pub(crate) struct PortsArgs {
         long,
         num_args = 2,
         value_names = ["A", "B"],
-        conflicts_with_all = ["targets", "from", "xml", "grep", "banner", "service"]
+        conflicts_with_all = ["targets", "target_files", "xml", "grep", "banner", "service"]
     )]
     diff: Option<Vec<PathBuf>>,
 
     /// Scan even what would take days
     #[arg(long)]
     yes_really: bool,
+
+    #[command(flatten)]
+    places: from::FromArgs,
 }
 
 /// Who probes.
@@ -138,6 +149,7 @@ impl PortsArgs {
     pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
         match &self.diff {
             Some(files) => comparing::run(files, context),
+            None if self.places.is_given() => from::run(self, context).await,
             None => scanning::run(self, context).await,
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn targets(args: &PortsArgs) -> Result<Request, Failure> {
             request.add(word).map_err(|e| Failure::of(&e).into_usage())?;
         }
     }
-    for file in &args.from {
+    for file in &args.target_files {
         read_list(file, &mut request)?;
     }
     for word in &args.exclude {

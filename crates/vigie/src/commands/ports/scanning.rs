@@ -67,7 +67,7 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
 }
 
 /// The targets, and whether all names had an address; `None` when the user had enough.
-async fn resolved(
+pub(super) async fn resolved(
     request: Request,
     end: &mut EndSignals,
     context: &Context,

@@ -5,6 +5,8 @@ mod remote;
 mod show;
 mod told;
 
+pub(super) use remote::{accept, can_ask};
+
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use clap::{Args, ValueEnum};
@@ -121,7 +123,7 @@ impl RunArgs {
 
 /// What is done about a host whose key is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum HostKeys {
+pub(super) enum HostKeys {
     /// It is refused
     Strict,
     /// You are asked, once for all such hosts; without a terminal it is refused
@@ -133,7 +135,7 @@ enum HostKeys {
 }
 
 impl HostKeys {
-    fn policy(self) -> Policy {
+    pub(super) fn policy(self) -> Policy {
         match self {
             HostKeys::Strict => Policy::Strict,
             HostKeys::Ask => Policy::Ask,

@@ -407,12 +407,15 @@ fn number_of(name: &str) -> i32 {
 }
 
 /// Whether somebody is there to be asked.
-fn can_ask() -> bool {
+pub(in crate::commands) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
-fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize>, Failure> {
+pub(in crate::commands) fn accept(
+    strangers: &[(usize, Stranger)],
+    hosts: &[String],
+) -> Result<Vec<usize>, Failure> {
     let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT"], &[]);
     for (index, stranger) in strangers {
         table.row([
