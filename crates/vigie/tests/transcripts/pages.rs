@@ -3,7 +3,8 @@
 //! In a block ```` ```console ```` a line that begins with `$ ` is given to a shell; the lines below it are what must be
 //! printed; those of a here-document, up to `FIN`, go to the shell, too. `…` stands for any text, and alone on its line for
 //! any lines. One shell runs all blocks of a page, in a network
-//! namespace of its own, so that ports are free; where that may not be had, the test says so and is left out.
+//! namespace of its own, so that ports are free; where that may not be had, the test says so and is left out. So is a page
+//! with an SSH server, which only root can run, for anyone else.
 
 use crate::{Home, PATIENCE};
 use std::io::{BufRead, BufReader, Write};
@@ -32,7 +33,7 @@ fn steps(page: &str) -> Vec<Step> {
             }
             (true, _) => match (line.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => {
-                    is_document = command.contains("<<'FIN'");
+                    is_document = command.contains("<<'FIN'") || command.contains("<<FIN");
                     steps.push(Step { line: number + 1, command: command.to_owned(), printed: vec![] });
                 }
                 (None, Some(step)) => step.printed.push(line.to_owned()),
@@ -91,12 +92,15 @@ impl Shell {
         let bin = std::path::Path::new(env!("CARGO_BIN_EXE_vigie")).parent().unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         // The namespace of processes takes everything along that the session left running.
-        let unshare = ["--net", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
-        if !Command::new("unshare").args(unshare).arg("true").status().is_ok_and(|s| s.success()) {
+        let mut unshare = vec!["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+        if !rustix::process::geteuid().is_root() {
+            unshare.push("--map-root-user");
+        }
+        if !Command::new("unshare").args(&unshare).arg("true").status().is_ok_and(|s| s.success()) {
             return None;
         }
         let mut command = Command::new("unshare");
-        command.args(unshare).args(["bash", "-c", prepared]).current_dir(home.path());
+        command.args(&unshare).args(["bash", "-c", prepared]).current_dir(home.path());
         command.env("HOME", home.path()).env("TZ", "Europe/Paris").env("PATH", path).env("COLUMNS", "100");
         command.env("VIGIE_API", home.path().join("data/api.sock"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -138,6 +142,10 @@ impl Drop for Shell {
 
 /// Runs all sessions of a page.
 fn play(name: &str, page: &str) {
+    if page.contains("/sshd ") && !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: {name} starts an SSH server, which needs root");
+        return;
+    }
     let home = Home::new();
     let Some(mut shell) = Shell::start(&home) else {
         eprintln!("skipped: {name} is played in a network namespace, which this user may not have here");
