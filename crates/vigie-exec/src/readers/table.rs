@@ -6,7 +6,7 @@
 //! In reading order: [`read`] tables out of a text · [`Grid`] lines by display column · [`columns`] where they are ·
 //! [`cells`] what is in them.
 
-use super::{Format, Reading, Row, values};
+use super::{Format, Reading, Row, TRUSTED, values};
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -21,29 +21,57 @@ const NO_HEADER: f64 = 0.6;
 /// Touching columns whose words do not fit.
 const TORN: f64 = 0.5;
 
+/// Above its table `top` has five lines and a blank one.
+const ABOVE_MAX: usize = 10;
+
 /// One or more tables. With more than one, every row begins with the field `table`: its title or number.
 pub(super) fn read(text: &str) -> Option<Reading> {
     let text = without_frame(text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let tables = split(&lines);
-    let mut rows = Vec::new();
-    let mut confidence: f64 = 1.0;
-    for (index, table) in tables.iter().enumerate() {
-        let (sure, mut found) = read_one(table.header, &table.rows)?;
+    let above = lines_above(&lines);
+    let tables = split(&lines[above..]);
+    let (mut read, mut below) = (Vec::new(), 0);
+    for table in &tables {
+        match read_one(table.header, &table.rows) {
+            Some((sure, _)) if sure < TRUSTED && !read.is_empty() && table.is_prose() => {
+                below += table.lines()
+            }
+            None if !read.is_empty() && table.is_prose() => below += table.lines(),
+            found => read.push((table.title, found?)),
+        }
+    }
+    let (mut rows, mut confidence) = (Vec::new(), 1.0_f64);
+    let several = read.len() > 1;
+    for (index, (title, (sure, mut found))) in read.into_iter().enumerate() {
         confidence = confidence.min(sure);
-        if tables.len() > 1 {
-            let title = table.title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
+        if several {
+            let title = title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
             found.iter_mut().for_each(|row| row.0.insert(0, ("table".to_owned(), title.clone().into())));
         }
         rows.append(&mut found);
     }
-    let skipped = tables.first()?.skipped;
-    let reading = Reading::of_rows(Format::Table, confidence, rows);
-    Some(if skipped == 0 {
-        reading
-    } else {
-        reading.warn(format!("{skipped} lines above the header are left out"))
-    })
+    let above = above + tables.first()?.skipped;
+    let mut reading = Reading::of_rows(Format::Table, confidence, rows);
+    for (count, place) in [(above, "above the header"), (below, "below the table")] {
+        if count > 0 {
+            reading = reading.warn(format!("{count} lines {place} are left out"));
+        }
+    }
+    Some(reading)
+}
+
+/// Lines over the first header that are none themselves, as of `top` and `w`: that header is in capitals.
+fn lines_above(lines: &[&str]) -> usize {
+    let shouted = |line: &str| {
+        line.split_whitespace().nth(3).is_some()
+            && line.contains(char::is_uppercase)
+            && !line.contains(char::is_lowercase)
+            && is_header(line)
+    };
+    match lines.iter().take(ABOVE_MAX).position(|line| shouted(line)) {
+        Some(at) if lines[..at].iter().all(|line| !is_header(line)) => at,
+        _ => 0,
+    }
 }
 
 struct Table<'a> {
@@ -51,6 +79,25 @@ struct Table<'a> {
     skipped: usize,
     header: &'a str,
     rows: Vec<&'a str>,
+}
+
+impl Table<'_> {
+    fn lines(&self) -> usize {
+        usize::from(self.title.is_some()) + self.skipped + 1 + self.rows.len()
+    }
+
+    /// Sentences and legends (`LOAD   = Reflects whether …`), as `systemctl` prints them below its tables.
+    fn is_prose(&self) -> bool {
+        let sentence = |line: &str| {
+            let line = line.trim();
+            let text = match line.split_once(" = ") {
+                Some((name, text)) if !name.trim().contains(' ') => text,
+                _ => line,
+            };
+            !text.contains("  ") && !text.contains('\t')
+        };
+        self.title.into_iter().chain([self.header]).chain(self.rows.iter().copied()).all(sentence)
+    }
 }
 
 /// Where each table begins: behind a blank line, or at a line that begins with the same word as the header before.
@@ -175,6 +222,7 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
     if agrees_with_words(&grid, &fields) {
         sure = sure.max(0.98);
     }
+    without_branches(&mut fields[0].1);
     let rows = rows(fields, lines.len());
     let column = |at: usize| rows.iter().map(|row: &Row| row.0[at].1.clone()).collect::<Vec<_>>();
     let columns: Vec<_> =
@@ -185,6 +233,18 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
         sure = sure.min(NO_HEADER);
     }
     Some((sure, rows))
+}
+
+/// Takes the drawn branches of a tree off its names, as of `lsblk` and `findmnt`.
+fn without_branches(cells: &mut [String]) {
+    let drawn = |cell: &str| ["├─", "└─", "|-", "`-"].iter().any(|branch| cell.contains(branch));
+    let bare = |cell: &str| cell.trim_start_matches(['│', '├', '└', '─', '|', '`', '-', ' ']).to_owned();
+    if !cells.iter().any(|cell| drawn(cell) && cell.starts_with(['│', '├', '└', '|', '`'])) {
+        return;
+    }
+    for cell in cells.iter_mut().filter(|cell| drawn(cell)) {
+        *cell = bare(cell);
+    }
 }
 
 fn rows(fields: Vec<(String, Vec<String>)>, count: usize) -> Vec<Row> {
@@ -291,8 +351,13 @@ fn columns(grid: &Grid, sure: &mut f64) -> Vec<Range<usize>> {
         slice(&grid.header, left).starts_with(char::is_uppercase)
             && slice(&grid.header, right).starts_with(char::is_lowercase)
     };
+    // Where names in capitals with cells of their own stand one blank apart, the same blank between others is no part of
+    // a name: `DEVICE SIZE/OFF NODE` are three, also when nothing is below two of them.
+    let shouted = !grid.header.iter().any(|c| c.is_lowercase());
+    let tight = shouted
+        && joined.windows(2).any(|pair| near(&pair[0], &pair[1]) && !empty(&pair[0]) && !empty(&pair[1]));
     let mut at = 0;
-    while at + 1 < joined.len() {
+    while !tight && at + 1 < joined.len() {
         let (left, right) = (joined[at].clone(), joined[at + 1].clone());
         let next = joined.get(at + 2).filter(|next| near(&right, next));
         // A name right above its cells reaches to the left; so the right neighbour is asked first.

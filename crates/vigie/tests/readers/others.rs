@@ -1,0 +1,1 @@
+//! Outputs that no reader was made for.
