@@ -10,17 +10,20 @@ struct Known {
     line: LazyLock<Option<Regex>>,
     /// Lines that say nothing of their own.
     skip: Option<LazyLock<Option<Regex>>>,
+    /// Whether there must be such a line: where its own lines alone could be anything.
+    needs_skipped: bool,
     /// Text after text must fit, so that one line may be enough.
     sure: f64,
 }
 
-static KNOWN: [Known; 8] = [
+static KNOWN: [Known; 9] = [
     Known {
         name: "mount",
         line: LazyLock::new(|| {
             Regex::new(r"^(?<source>.+) on (?<target>/.*) type (?<fstype>\S+) \((?<options>[^()]*)\)(?: \[(?<label>.*)\])?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.97,
     },
     Known {
@@ -29,6 +32,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^(?<name>[^:\s]+):(?<password>[^:]*):(?<uid>\d+):(?<gid>\d+):(?<gecos>[^:]*):(?<home>/[^:]*):(?<shell>(?:/[^:]*)?)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.98,
     },
     Known {
@@ -37,6 +41,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^(?<name>[^:\s]+):(?<password>[^:]*):(?<gid>\d+):(?<members>[^:\s]*)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.95,
     },
     Known {
@@ -45,6 +50,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^uid=(?<uid>\d+)(?:\((?<user>[^)]*)\))? gid=(?<gid>\d+)(?:\((?<group>[^)]*)\))?(?: groups=(?<groups>\S+))?(?: context=(?<context>\S+))?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.99,
     },
     Known {
@@ -53,6 +59,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^(?<mode>[-bcCdDlMnpPs?][-rwxsStT]{9}[.+@]?)\s+(?<links>\d+)\s+(?<owner>\S+)\s+(?<group>\S+)\s+(?:(?<size>[\d.,]+[KMGTPE]?)|(?<device>\d+,\s*\d+))\s+(?<modified>[A-Z][a-z]{2}\s+\d{1,2}\s+(?:\d{4}|\d\d:\d\d)|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)? [-+]\d{4})?) (?<name>.+)$").ok()
         }),
         skip: Some(LazyLock::new(|| Regex::new(r"^total [\d.,]+[KMGTPE]?$").ok())),
+        needs_skipped: false,
         sure: 0.95,
     },
     Known {
@@ -61,6 +68,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^\s*(?<time>\d\d:\d\d:\d\d) up (?<up>.+?),\s+(?:(?<users>\d+) users?,\s+)?load average: (?<load_1m>[\d.]+), (?<load_5m>[\d.]+), (?<load_15m>[\d.]+)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.98,
     },
     Known {
@@ -69,6 +77,7 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^(?<user>\S+)\s+[-+? ]?\s*(?<line>\S+)\s+(?<time>\d{4}-\d\d-\d\d \d\d:\d\d|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d)(?:\s+\((?<from>[^)]*)\))?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.92,
     },
     Known {
@@ -77,6 +86,18 @@ static KNOWN: [Known; 8] = [
             Regex::new(r"^(?<user>\S+)\s+(?<line>system boot|system down|\(to lvl \S+\)|\S+)\s+(?:(?<from>\S+)\s+)?(?<login>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d(?::\d\d \d{4})?)(?:\s+-)?\s+(?<logout>gone - no logout|still running|still logged in|crash|down|\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})(?:\s+\((?<duration>(?:\d+\+)?\d\d:\d\d)\))?\s*$").ok()
         }),
         skip: Some(LazyLock::new(|| Regex::new(r"^\S+ begins .+$").ok())),
+        needs_skipped: false,
+        sure: 0.95,
+    },
+    Known {
+        name: "w",
+        line: LazyLock::new(|| {
+            Regex::new(r"^(?<user>\S+)\s+(?<line>\S+)\s+(?<from>\S+)\s+(?<login>\S+)\s+(?<idle>\S+)\s+(?<jcpu>\S+)\s+(?<pcpu>\S+)\s+(?<what>\S.*)$").ok()
+        }),
+        skip: Some(LazyLock::new(|| {
+            Regex::new(r"^USER\s+TTY\s+FROM\s+LOGIN@\s+IDLE\s+JCPU\s+PCPU\s+WHAT$|^ \d\d:\d\d:\d\d up .*load average: [\d., ]+$").ok()
+        })),
+        needs_skipped: true,
         sure: 0.95,
     },
 ];
@@ -103,7 +124,7 @@ impl Known {
             }
             count += 1;
         }
-        if count == 0 {
+        if count == 0 || (self.needs_skipped && !text.lines().any(|line| !line.is_empty() && skipped(line))) {
             return None;
         }
         if self.name == "ls" {

@@ -2,7 +2,8 @@
 //! recorded outputs. In a French locale, as of a user whose scripts must not care.
 //!
 //! [`score`] what is right, wrong or withheld · [`live`] commands of this machine · [`recorded`] outputs that need a
-//! booted machine · [`others`] outputs that no reader was made for · [`table`] the comparison.
+//! booted machine · [`others`] outputs that no reader was made for ·
+//! [`spacing`] made-up tables · [`table`] the comparison.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
@@ -11,4 +12,5 @@ mod live;
 mod others;
 mod recorded;
 mod score;
+mod spacing;
 mod table;
