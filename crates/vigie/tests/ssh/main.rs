@@ -1,7 +1,7 @@
 //! Commands on other machines, over SSH: real OpenSSH servers on loopback addresses, and `ssh` itself as the judge
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
-//! [`server`] an `sshd` of a test's own · [`trust`] which keys are trusted · [`running`] how commands end ·
+//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end ·
 //! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`hostile`] servers that do not behave ·
 //! [`exercises`] those of the page.
 
@@ -10,6 +10,7 @@
 
 mod exercises;
 mod hostile;
+mod known_files;
 mod many;
 mod parity;
 mod running;
