@@ -66,6 +66,9 @@ const NEEDS: &[Need] = &[
     program("xmllint", "libxml2-utils"),
     program("nodeset", "clustershell"),
     program("nft", "nftables"),
+    program("jc", "jc"),
+    // With the sources that `localedef` makes a locale from.
+    Need { package: "locales", sign: Sign::File("/usr/share/i18n/locales/fr_FR"), bench: false },
     Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
     program("dropbear", "dropbear-bin"),
     program("influxd", "influxdb"),
@@ -80,6 +83,9 @@ const NEEDS: &[Need] = &[
     for_bench("xz-utils", Sign::Program("xz")),
     for_bench("linux-source-6.1", Sign::File("/usr/src/linux-source-6.1.tar.xz")),
 ];
+
+/// The locale in which the readers of output are tested: commas in numbers, other words, other orders.
+const LOCALE: &str = "fr_FR.UTF-8";
 
 impl Need {
     fn is_there(&self) -> bool {
@@ -100,26 +106,46 @@ impl SetupArgs {
 pub(crate) fn run(args: &SetupArgs) -> Result<()> {
     let wanted = NEEDS.iter().filter(|need| args.bench || !need.bench);
     let missing: Vec<&str> = wanted.filter(|need| !need.is_there()).map(|need| need.package).collect();
-    if missing.is_empty() {
+    let has_locale = has_locale()?;
+    if missing.is_empty() && has_locale {
         println!("setup: everything is there");
         return Ok(());
     }
     if args.dry_run {
-        println!("setup: missing: {}", missing.join(" "));
+        let locale = if has_locale { String::new() } else { format!(" and the locale {LOCALE}") };
+        println!("setup: missing: {}{locale}", missing.join(" "));
         return Ok(());
     }
     if !is_root()? {
-        bail!(
-            "these Debian packages are missing: {list}\n\
-             Only root can install them: sudo apt-get update && sudo apt-get install {list}",
-            list = missing.join(" ")
-        );
+        let list = missing.join(" ");
+        let packages = match missing.as_slice() {
+            [] => String::new(),
+            _ => format!("sudo apt-get update && sudo apt-get install {list}\n"),
+        };
+        let locale =
+            if has_locale { String::new() } else { format!("sudo {}\n", shell::line(&make_locale())) };
+        bail!("something is missing, which only root can install:\n{packages}{locale}");
     }
-    if !shell::is_installed("apt-get") {
-        bail!("apt-get is not here; install by other means: {}", missing.join(" "));
+    if !missing.is_empty() {
+        if !shell::is_installed("apt-get") {
+            bail!("apt-get is not here; install by other means: {}", missing.join(" "));
+        }
+        shell::run(apt().arg("update"))?;
+        shell::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&missing))?;
     }
-    shell::run(apt().arg("update"))?;
-    shell::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+    if has_locale { Ok(()) } else { shell::run(&mut make_locale()) }
+}
+
+fn has_locale() -> Result<bool> {
+    let spelled = LOCALE.replace("UTF-8", "utf8");
+    let known = shell::output(Command::new("locale").arg("-a"))?;
+    Ok(String::from_utf8_lossy(&known).lines().any(|name| name == spelled || name == LOCALE))
+}
+
+fn make_locale() -> Command {
+    let mut command = Command::new("localedef");
+    command.args(["-i", "fr_FR", "-f", "UTF-8", LOCALE]);
+    command
 }
 
 fn apt() -> Command {

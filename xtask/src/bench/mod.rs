@@ -3,7 +3,7 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table · `built` what is measured · `roles`, `ports`, `tools` the other benches.
+//! it is · `report` the table · `built` what is measured · `roles`, `ports`, `tools`, `readers` the other benches.
 
 mod bed;
 mod built;
@@ -14,6 +14,7 @@ mod pair;
 mod peers;
 pub(crate) mod ports;
 mod proxy;
+mod readers;
 mod report;
 pub(crate) mod roles;
 mod running;
@@ -37,6 +38,7 @@ enum What {
     Roles(roles::RolesArgs),
     Ports(ports::PortsArgs),
     Tools(tools::ToolsArgs),
+    Readers(readers::ReadersArgs),
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
@@ -45,5 +47,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         What::Roles(args) => roles::run(args),
         What::Ports(args) => ports::run(args),
         What::Tools(args) => tools::run(args),
+        What::Readers(args) => readers::run(args),
     }
 }

@@ -10,17 +10,20 @@ struct Known {
     line: LazyLock<Option<Regex>>,
     /// Lines that say nothing of their own.
     skip: Option<LazyLock<Option<Regex>>>,
+    /// Whether there must be such a line: where its own lines alone could be anything.
+    needs_skipped: bool,
     /// Text after text must fit, so that one line may be enough.
     sure: f64,
 }
 
-static KNOWN: [Known; 7] = [
+static KNOWN: [Known; 9] = [
     Known {
         name: "mount",
         line: LazyLock::new(|| {
             Regex::new(r"^(?<source>.+) on (?<target>/.*) type (?<fstype>\S+) \((?<options>[^()]*)\)(?: \[(?<label>.*)\])?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.97,
     },
     Known {
@@ -29,6 +32,7 @@ static KNOWN: [Known; 7] = [
             Regex::new(r"^(?<name>[^:\s]+):(?<password>[^:]*):(?<uid>\d+):(?<gid>\d+):(?<gecos>[^:]*):(?<home>/[^:]*):(?<shell>(?:/[^:]*)?)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.98,
     },
     Known {
@@ -37,6 +41,7 @@ static KNOWN: [Known; 7] = [
             Regex::new(r"^(?<name>[^:\s]+):(?<password>[^:]*):(?<gid>\d+):(?<members>[^:\s]*)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.95,
     },
     Known {
@@ -45,14 +50,16 @@ static KNOWN: [Known; 7] = [
             Regex::new(r"^uid=(?<uid>\d+)(?:\((?<user>[^)]*)\))? gid=(?<gid>\d+)(?:\((?<group>[^)]*)\))?(?: groups=(?<groups>\S+))?(?: context=(?<context>\S+))?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.99,
     },
     Known {
         name: "ls",
         line: LazyLock::new(|| {
-            Regex::new(r"^(?<mode>[-bcCdDlMnpPs?][-rwxsStT]{9}[.+@]?)\s+(?<links>\d+)\s+(?<owner>\S+)\s+(?<group>\S+)\s+(?:(?<size>[\d.,]+[KMGTPE]?)|(?<device>\d+,\s*\d+))\s+(?<modified>[A-Z][a-z]{2}\s+\d{1,2}\s+(?:\d{4}|\d\d:\d\d)|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)? [-+]\d{4})?) (?<name>.+?)(?: -> (?<link_target>.+))?$").ok()
+            Regex::new(r"^(?<mode>[-bcCdDlMnpPs?][-rwxsStT]{9}[.+@]?)\s+(?<links>\d+)\s+(?<owner>\S+)\s+(?<group>\S+)\s+(?:(?<size>[\d.,]+[KMGTPE]?)|(?<device>\d+,\s*\d+))\s+(?<modified>[A-Z][a-z]{2}\s+\d{1,2}\s+(?:\d{4}|\d\d:\d\d)|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)? [-+]\d{4})?) (?<name>.+)$").ok()
         }),
         skip: Some(LazyLock::new(|| Regex::new(r"^total [\d.,]+[KMGTPE]?$").ok())),
+        needs_skipped: false,
         sure: 0.95,
     },
     Known {
@@ -61,6 +68,7 @@ static KNOWN: [Known; 7] = [
             Regex::new(r"^\s*(?<time>\d\d:\d\d:\d\d) up (?<up>.+?),\s+(?:(?<users>\d+) users?,\s+)?load average: (?<load_1m>[\d.]+), (?<load_5m>[\d.]+), (?<load_15m>[\d.]+)$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.98,
     },
     Known {
@@ -69,7 +77,28 @@ static KNOWN: [Known; 7] = [
             Regex::new(r"^(?<user>\S+)\s+[-+? ]?\s*(?<line>\S+)\s+(?<time>\d{4}-\d\d-\d\d \d\d:\d\d|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d)(?:\s+\((?<from>[^)]*)\))?$").ok()
         }),
         skip: None,
+        needs_skipped: false,
         sure: 0.92,
+    },
+    Known {
+        name: "last",
+        line: LazyLock::new(|| {
+            Regex::new(r"^(?<user>\S+)\s+(?<line>system boot|system down|\(to lvl \S+\)|\S+)\s+(?:(?<from>\S+)\s+)?(?<login>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d(?::\d\d \d{4})?)(?:\s+-)?\s+(?<logout>gone - no logout|still running|still logged in|crash|down|\d\d:\d\d|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})(?:\s+\((?<duration>(?:\d+\+)?\d\d:\d\d)\))?\s*$").ok()
+        }),
+        skip: Some(LazyLock::new(|| Regex::new(r"^\S+ begins .+$").ok())),
+        needs_skipped: false,
+        sure: 0.95,
+    },
+    Known {
+        name: "w",
+        line: LazyLock::new(|| {
+            Regex::new(r"^(?<user>\S+)\s+(?<line>\S+)\s+(?<from>\S+)\s+(?<login>\S+)\s+(?<idle>\S+)\s+(?<jcpu>\S+)\s+(?<pcpu>\S+)\s+(?<what>\S.*)$").ok()
+        }),
+        skip: Some(LazyLock::new(|| {
+            Regex::new(r"^USER\s+TTY\s+FROM\s+LOGIN@\s+IDLE\s+JCPU\s+PCPU\s+WHAT$|^ \d\d:\d\d:\d\d up .*load average: [\d., ]+$").ok()
+        })),
+        needs_skipped: true,
+        sure: 0.95,
     },
 ];
 
@@ -88,15 +117,18 @@ impl Known {
         let mut columns: Vec<(&str, Vec<&str>)> =
             pattern.capture_names().flatten().map(|name| (name, Vec::new())).collect();
         let mut count = 0;
-        for line in text.lines().map(str::trim_end).filter(|line| !skipped(line)) {
+        for line in text.lines().filter(|line| !skipped(line)) {
             let found = pattern.captures(line)?;
             for (name, cells) in &mut columns {
                 cells.push(found.name(name).map_or("", |cell| cell.as_str()));
             }
             count += 1;
         }
-        if count == 0 {
+        if count == 0 || (self.needs_skipped && !text.lines().any(|line| !line.is_empty() && skipped(line))) {
             return None;
+        }
+        if self.name == "ls" {
+            split_links(&mut columns)?;
         }
         let columns: Vec<(&str, Vec<serde_json::Value>)> =
             columns.into_iter().map(|(name, cells)| (name, values::column(cells.into_iter()))).collect();
@@ -105,6 +137,35 @@ impl Known {
         };
         Some(Reading::of_rows(Format::Known(self.name), self.sure, (0..count).map(row).collect()))
     }
+}
+
+/// Takes the targets of symbolic links off their names. A target is as long as the link says, so that names with
+/// arrows in them stay whole; none when that is not told in bytes, and the arrows are several.
+fn split_links(columns: &mut Vec<(&str, Vec<&str>)>) -> Option<()> {
+    let cells = |name: &str| columns.iter().find(|(known, _)| *known == name).map(|(_, cells)| cells.clone());
+    let (modes, sizes, mut names) = (cells("mode")?, cells("size")?, cells("name")?);
+    let mut targets = vec![""; names.len()];
+    for (((name, target), mode), size) in names.iter_mut().zip(&mut targets).zip(modes).zip(sizes) {
+        if !mode.starts_with('l') {
+            continue;
+        }
+        let mut arrows = name.match_indices(" -> ").map(|(at, arrow)| (at, at + arrow.len()));
+        let length = size.parse::<usize>().ok();
+        let (end, begin) =
+            match (arrows.clone().find(|(_, begin)| Some(name.len() - begin) == length), arrows.next()) {
+                (Some(arrow), _) => arrow,
+                // Of some file systems links have no length.
+                (None, Some(arrow)) if arrows.next().is_none() => arrow,
+                (None, None) => continue,
+                _ => return None,
+            };
+        (*name, *target) = (&name[..end], &name[begin..]);
+    }
+    if let Some((_, cells)) = columns.iter_mut().find(|(known, _)| *known == "name") {
+        *cells = names;
+    }
+    columns.push(("link_target", targets));
+    Some(())
 }
 
 #[cfg(test)]
@@ -152,6 +213,37 @@ mod tests {
         assert_eq!(names, ["bin", "null", "two words"]);
         assert_eq!(reading.rows[0].get("link_target"), Some(&json!("usr/bin")));
         assert_eq!(reading.rows[1].get("device"), Some(&json!("1, 3")));
+    }
+
+    #[test]
+    fn names_with_arrows_and_blanks_stay_whole() {
+        let line = |mode: &str, size: usize, name: &str| format!("{mode} 1 a b {size} Nov 25 21:01 {name}\n");
+        let (file, link) = ("-rw-r--r--", "lrwxrwxrwx");
+        let listed =
+            [line(file, 3, " a -> b "), line(link, 1, "a -> b -> c"), line(link, 6, "d -> e -> f")].concat();
+        let reading = read(&listed, Ask::Auto);
+        let pairs: Vec<_> = reading
+            .rows
+            .iter()
+            .map(|row| (row.get("name").unwrap(), row.get("link_target").unwrap()))
+            .collect();
+        let wanted = [(" a -> b ", Value::Null), ("a -> b", json!("c")), ("d", json!("e -> f"))];
+        for ((name, target), (wanted_name, wanted_target)) in pairs.iter().zip(&wanted) {
+            assert_eq!((*name, *target), (&json!(wanted_name), wanted_target));
+        }
+    }
+
+    #[test]
+    fn lines_of_last() {
+        let text = "grace    pts/0        10.0.0.7         Mon Nov  2 09:21 - 10:45  (01:23)\n\
+                    ada      tty1                          Mon Nov  2 08:25    gone - no logout\n\
+                    reboot   system boot  6.1.0-32-amd64   Mon Nov  2 08:15   still running\n\n\
+                    wtmp begins Mon Nov  2 08:15:03 2026\n";
+        let reading = read(text, Ask::Auto);
+        assert_eq!((reading.format, reading.rows.len()), (Format::Known("last"), 3));
+        assert_eq!(reading.rows[0].get("duration"), Some(&json!("01:23")));
+        assert_eq!(reading.rows[1].get("from"), Some(&Value::Null));
+        assert_eq!(reading.rows[2].get("line"), Some(&json!("system boot")));
     }
 
     #[test]

@@ -37,7 +37,14 @@ pub(super) fn read_blocks(text: &str) -> Option<Reading> {
         (named && spaced && key.split_whitespace().count() <= 5)
             .then(|| (key.trim_end().to_owned(), value.trim().to_owned()))
     };
-    let (records, others, lines) = collect(text, split, |line| line.starts_with([' ', '\t']));
+    // `timedatectl` and its kin set all colons below each other: what stands before them is no depth.
+    let aligned = colons_are_aligned(text);
+    let text = if aligned {
+        text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n")
+    } else {
+        text.to_owned()
+    };
+    let (records, others, lines) = collect(&text, split, |line| line.starts_with([' ', '\t']));
     let pairs: usize = records.iter().map(Vec::len).sum();
     // One sentence with a colon says nothing yet.
     if pairs < 2 {
@@ -45,6 +52,18 @@ pub(super) fn read_blocks(text: &str) -> Option<Reading> {
     }
     let confidence = confidence(others, lines)? - 0.02;
     Some(reading(Format::Blocks, confidence, records, others))
+}
+
+/// Whether the first colon with a value behind it is at the same place in every line, and not every line begins at the left.
+fn colons_are_aligned(text: &str) -> bool {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let place = |line: &str| {
+        let (key, value) = line.split_once(": ")?;
+        // Two pairs in a line, as `stat` prints them, are another thing.
+        (!value.trim().contains("  ")).then(|| key.chars().count())
+    };
+    let Some(first) = lines().next().and_then(place) else { return false };
+    lines().all(|line| place(line) == Some(first)) && lines().any(|line| line.starts_with(' '))
 }
 
 type Record = Vec<(String, String)>;

@@ -6,7 +6,7 @@
 //! In reading order: [`read`] tables out of a text · [`Grid`] lines by display column · [`columns`] where they are ·
 //! [`cells`] what is in them.
 
-use super::{Format, Reading, Row, values};
+use super::{Format, Reading, Row, TRUSTED, values};
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -21,29 +21,61 @@ const NO_HEADER: f64 = 0.6;
 /// Touching columns whose words do not fit.
 const TORN: f64 = 0.5;
 
+/// The name of a column that has none.
+const UNNAMED: &str = "label";
+/// Above its table `top` has five lines and a blank one.
+const ABOVE_MAX: usize = 10;
+
 /// One or more tables. With more than one, every row begins with the field `table`: its title or number.
 pub(super) fn read(text: &str) -> Option<Reading> {
-    let text = without_frame(text);
+    let unframed = without_frame(text).or_else(|| without_bars(text));
+    let is_framed = unframed.is_some();
+    let text = unframed.as_deref().unwrap_or(text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let tables = split(&lines);
-    let mut rows = Vec::new();
-    let mut confidence: f64 = 1.0;
-    for (index, table) in tables.iter().enumerate() {
-        let (sure, mut found) = read_one(table.header, &table.rows)?;
+    let above = lines_above(&lines);
+    let tables = split(&lines[above..]);
+    let (mut read, mut below) = (Vec::new(), 0);
+    for table in &tables {
+        match read_one(table.header, &table.rows, is_framed) {
+            Some((sure, _)) if sure < TRUSTED && !read.is_empty() && table.is_prose() => {
+                below += table.lines()
+            }
+            None if !read.is_empty() && table.is_prose() => below += table.lines(),
+            found => read.push((table.title, found?)),
+        }
+    }
+    let (mut rows, mut confidence) = (Vec::new(), 1.0_f64);
+    let several = read.len() > 1;
+    for (index, (title, (sure, mut found))) in read.into_iter().enumerate() {
         confidence = confidence.min(sure);
-        if tables.len() > 1 {
-            let title = table.title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
+        if several {
+            let title = title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
             found.iter_mut().for_each(|row| row.0.insert(0, ("table".to_owned(), title.clone().into())));
         }
         rows.append(&mut found);
     }
-    let skipped = tables.first()?.skipped;
-    let reading = Reading::of_rows(Format::Table, confidence, rows);
-    Some(if skipped == 0 {
-        reading
-    } else {
-        reading.warn(format!("{skipped} lines above the header are left out"))
-    })
+    let above = above + tables.first()?.skipped;
+    let mut reading = Reading::of_rows(Format::Table, confidence, rows);
+    for (count, place) in [(above, "above the header"), (below, "below the table")] {
+        if count > 0 {
+            reading = reading.warn(format!("{count} lines {place} are left out"));
+        }
+    }
+    Some(reading)
+}
+
+/// Lines over the first header that are none themselves, as of `top` and `w`: that header is in capitals.
+fn lines_above(lines: &[&str]) -> usize {
+    let shouted = |line: &str| {
+        line.split_whitespace().nth(3).is_some()
+            && line.contains(char::is_uppercase)
+            && !line.contains(char::is_lowercase)
+            && is_header(line)
+    };
+    match lines.iter().take(ABOVE_MAX).position(|line| shouted(line)) {
+        Some(at) if lines[..at].iter().all(|line| !is_header(line)) => at,
+        _ => 0,
+    }
 }
 
 struct Table<'a> {
@@ -51,6 +83,25 @@ struct Table<'a> {
     skipped: usize,
     header: &'a str,
     rows: Vec<&'a str>,
+}
+
+impl Table<'_> {
+    fn lines(&self) -> usize {
+        usize::from(self.title.is_some()) + self.skipped + 1 + self.rows.len()
+    }
+
+    /// Sentences and legends (`LOAD   = Reflects whether …`), as `systemctl` prints them below its tables.
+    fn is_prose(&self) -> bool {
+        let sentence = |line: &str| {
+            let line = line.trim();
+            let text = match line.split_once(" = ") {
+                Some((name, text)) if !name.trim().contains(' ') => text,
+                _ => line,
+            };
+            !text.contains("  ") && !text.contains('\t')
+        };
+        self.title.into_iter().chain([self.header]).chain(self.rows.iter().copied()).all(sentence)
+    }
 }
 
 /// Where each table begins: behind a blank line, or at a line that begins with the same word as the header before.
@@ -83,7 +134,10 @@ fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
         if !open || (again && is_header(line)) {
             let next = lines.get(at + 1).copied().unwrap_or_default();
             // A title has one blank between its words, is not in capitals, and has a header with rows behind it.
-            let titled = !line.trim().contains("  ") && line.contains(char::is_lowercase);
+            let titled = line.split_whitespace().nth(2).is_some()
+                && !line.trim().contains("  ")
+                && line.contains(char::is_lowercase)
+                && !is_above_columns(line, next);
             let rows = lines.get(at + 2).is_some_and(|row| !row.is_empty());
             if !open && titled && rows && is_header(next) && next.contains("  ") {
                 above.push(line);
@@ -102,9 +156,21 @@ fn split<'a>(lines: &[&'a str]) -> Vec<Table<'a>> {
     tables
 }
 
+/// Whether a word behind the first one stands right above one of the next line: names do, a title does not.
+fn is_above_columns(line: &str, next: &str) -> bool {
+    let begins = |line: &str| -> Vec<usize> {
+        let line = laid_out(line);
+        (1..line.len()).filter(|at| line[*at] != ' ' && line[at - 1] == ' ').collect()
+    };
+    let below = begins(next);
+    begins(line).iter().any(|at| below.contains(at))
+}
+
 /// Lines of dashes, as under headers.
 fn is_ruler(line: &str) -> bool {
-    line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '=' | '+' | '|' | ' ' | '─' | '━' | '═' | '┼'))
+    let drawn = line.chars().all(|c| matches!(c, '-' | '=' | '+' | '|' | ' ' | '─' | '━' | '═' | '┼'));
+    // A row of dashes for cells that say nothing is none.
+    drawn && ["---", "===", "───", "━━━", "═══"].iter().any(|run| line.contains(run))
 }
 
 /// What `vmstat` sets over several headers: `procs ---memory--- --io--`.
@@ -129,38 +195,76 @@ fn is_header(line: &str) -> bool {
         && !line.split_whitespace().any(|word| word.ends_with(':') || digits(word))
 }
 
+/// Tables as `psql` draws them: bars between columns, a ruler with crosses below the header, and nothing around. Bars in
+/// cells stay; what is below the last row is set off with a blank line.
+fn without_bars(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(laid_out);
+    let (header, ruler) = (lines.next()?, lines.next()?);
+    let crosses: Vec<usize> = (0..ruler.len()).filter(|at| ruler[*at] == '+').collect();
+    let drawn = ruler.iter().all(|c| matches!(c, '-' | '+')) && ruler.len() > 2;
+    let barred = |line: &[char]| crosses.iter().all(|at| line.get(*at) == Some(&'|'));
+    if !drawn || crosses.is_empty() || !barred(&header) {
+        return None;
+    }
+    let mut bare = String::new();
+    let mut inside = true;
+    for (at, mut line) in std::iter::once(header).chain(lines).enumerate() {
+        if inside && barred(&line) {
+            crosses.iter().for_each(|at| line[*at] = ' ');
+        } else if inside && at > 0 {
+            bare.push('\n');
+            inside = false;
+        }
+        bare.extend(line.iter().filter(|c| **c != FILLER));
+        bare.push('\n');
+    }
+    Some(bare)
+}
+
 /// A text whose tables are drawn with lines, without them.
-fn without_frame(text: &str) -> String {
+fn without_frame(text: &str) -> Option<String> {
     let framed = |line: &str| line.starts_with(['|', '│', '┃', '║']) && line.ends_with(['|', '│', '┃', '║']);
     let border = |line: &str| line.starts_with(['+', '┌', '├', '└', '╔', '╠', '╚', '╭', '╰', '┏', '┡', '┗']);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() || !lines.iter().all(|line| framed(line) || border(line)) {
-        return text.to_owned();
+        return None;
     }
     let inner = lines.iter().filter(|line| !border(line));
     let unframed = |line: &&&str| line.replace(['|', '│', '┃', '║'], "  ");
-    inner.map(|line| unframed(&line)).collect::<Vec<_>>().join("\n")
+    Some(inner.map(|line| unframed(&line)).collect::<Vec<_>>().join("\n"))
 }
 
-fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
+fn read_one(header: &str, lines: &[&str], is_framed: bool) -> Option<(f64, Vec<Row>)> {
     if lines.is_empty() || !is_header(header) {
         return None;
     }
     let grid = Grid::new(header, lines);
-    let mut sure = BY_BLANKS;
+    let (mut sure, mut by_blanks) = (BY_BLANKS, true);
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
     let columns = columns(&grid, &mut sure);
+    let placed = sure;
+    let is_tight = columns.windows(2).any(|pair| grid.gap(&pair[0], &pair[1]) == 1);
     for (at, column) in columns.iter().enumerate() {
-        fields.extend(cells(&grid, column, at + 1 == columns.len(), &mut sure));
+        if !is_framed && grid.is_ragged(column) {
+            sure = sure.min(TORN);
+        }
+        fields.extend(cells(&grid, column, at + 1 == columns.len(), is_tight, &mut sure));
     }
-    if sure == TORN {
+    if sure == TORN && placed > TORN {
         // A value wider than its column moves all that is behind it. As many words as names in every line are no chance.
         let names: Vec<&str> = header.split_whitespace().collect();
-        if lines.iter().all(|line| line.split_whitespace().count() == names.len()) {
+        let as_many = |line: &&str| line.split_whitespace().count() == names.len();
+        // Of one line alone that is little, but if all of them are numbers.
+        let told = lines.len() > 1 || lines.iter().all(|line| line.split_whitespace().all(is_number));
+        if is_tight && told && lines.iter().all(as_many) {
             let lines: Vec<String> = lines.iter().map(|line| line.trim().to_owned()).collect();
             fields = by_words(&names, &lines);
             sure = BY_WORDS;
+            by_blanks = false;
         }
+    }
+    if by_blanks && is_tight && !is_framed && is_pushed(header, lines, &fields) {
+        return Some((TORN, Vec::new()));
     }
     if fields.len() < 2 {
         return None;
@@ -172,9 +276,10 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
             fields[at].0 = format!("{} {}", fields[at].0, same + 1);
         }
     }
-    if agrees_with_words(&grid, &fields) {
+    if by_blanks && sure > TORN && agrees_with_words(&grid, &fields) {
         sure = sure.max(0.98);
     }
+    without_branches(&mut fields[0].1);
     let rows = rows(fields, lines.len());
     let column = |at: usize| rows.iter().map(|row: &Row| row.0[at].1.clone()).collect::<Vec<_>>();
     let columns: Vec<_> =
@@ -185,6 +290,41 @@ fn read_one(header: &str, lines: &[&str]) -> Option<(f64, Vec<Row>)> {
         sure = sure.min(NO_HEADER);
     }
     Some((sure, rows))
+}
+
+/// Takes the drawn branches of a tree off its names, as of `lsblk` and `findmnt`.
+fn without_branches(cells: &mut [String]) {
+    let drawn = |cell: &str| ["├─", "└─", "|-", "`-"].iter().any(|branch| cell.contains(branch));
+    let bare = |cell: &str| cell.trim_start_matches(['│', '├', '└', '─', '|', '`', '-', ' ']).to_owned();
+    if !cells.iter().any(|cell| drawn(cell) && cell.starts_with(['│', '├', '└', '|', '`'])) {
+        return;
+    }
+    for cell in cells.iter_mut().filter(|cell| drawn(cell)) {
+        *cell = bare(cell);
+    }
+}
+
+/// Whether cells may have moved into the next column, pushed by one too wide for its own: one of several words, with nothing
+/// on its left where other lines have something; or as many words as names, and not one of each.
+fn is_pushed(header: &str, lines: &[&str], fields: &[(String, Vec<String>)]) -> bool {
+    let moved = fields.windows(2).any(|pair| {
+        let ((name, left), (_, right)) = (&pair[0], &pair[1]);
+        let empty = || left.iter().zip(right).any(|(left, right)| left.is_empty() && right.contains(' '));
+        let fused = name.contains(' ') && !is_one_name(name) && right.iter().any(|cell| cell.contains("  "));
+        fused || (left.iter().any(|cell| !cell.is_empty()) && empty())
+    });
+    let two_words = fields.iter().any(|(name, _)| is_one_name(name) && name.contains(' '));
+    let names = if two_words { fields.len() } else { header.split_whitespace().count() };
+    let single = |at: usize| {
+        let mut named = fields.iter().filter(|(name, _)| name != UNNAMED);
+        named.all(|(_, cells)| !cells[at].is_empty() && !cells[at].contains(' '))
+    };
+    let uneven = |(at, line): (usize, &&str)| line.split_whitespace().count() == names && !single(at);
+    moved || lines.iter().enumerate().any(uneven)
+}
+
+fn is_number(word: &str) -> bool {
+    values::number(word).is_some()
 }
 
 fn rows(fields: Vec<(String, Vec<String>)>, count: usize) -> Vec<Row> {
@@ -238,6 +378,40 @@ impl Grid {
         Grid { header, lines, width }
     }
 
+    /// The fewest blanks between two neighbouring columns in any line that has both, the header among them.
+    fn gap(&self, left: &Range<usize>, right: &Range<usize>) -> usize {
+        let gap = |line: &Vec<char>| {
+            let end = last_filled(line, left)?;
+            let begin = right.clone().find(|at| line.get(*at).is_some_and(|c| *c != ' '))?;
+            Some(begin - end - 1)
+        };
+        std::iter::once(&self.header).chain(&self.lines).filter_map(gap).min().unwrap_or(usize::MAX)
+    }
+
+    /// Whether every line has as many words as the header.
+    fn is_even(&self) -> bool {
+        let words = |line: &[char]| line.split(|c| *c == ' ').filter(|word| !word.is_empty()).count();
+        self.lines.iter().all(|line| words(line) == words(&self.header))
+    }
+
+    /// Whether cells of several words begin neither all where the name does nor end all where it ends: then some may have
+    /// come from next door, pushed by a cell too wide for its column.
+    fn is_ragged(&self, column: &Range<usize>) -> bool {
+        let ends = |line: &Vec<char>| {
+            let filled = |at: &usize| line.get(*at).is_some_and(|c| *c != ' ');
+            Some((column.clone().find(filled)?, last_filled(line, column)?))
+        };
+        let Some((begin, end)) = ends(&self.header) else { return false };
+        // Several names are told apart by other means.
+        let name = slice(&self.header, column);
+        if name.contains(' ') && !is_one_name(&name) {
+            return false;
+        }
+        let cells: Vec<(usize, usize)> = self.lines.iter().filter_map(ends).collect();
+        let several = self.lines.iter().any(|line| slice(line, column).contains(' '));
+        several && !cells.iter().all(|cell| cell.0 == begin) && !cells.iter().all(|cell| cell.1 == end)
+    }
+
     fn is_blank(&self, column: usize) -> bool {
         let blank = |line: &Vec<char>| line.get(column).is_none_or(|c| *c == ' ');
         blank(&self.header) && self.lines.iter().all(blank)
@@ -288,51 +462,120 @@ fn columns(grid: &Grid, sure: &mut f64) -> Vec<Range<usize>> {
     };
     // `Mounted on`, `Used by`: a small word behind a capital goes on with its name.
     let goes_on = |left: &Range<usize>, right: &Range<usize>| {
-        slice(&grid.header, left).starts_with(char::is_uppercase)
-            && slice(&grid.header, right).starts_with(char::is_lowercase)
+        is_one_name(&format!("{} {}", slice(&grid.header, left), slice(&grid.header, right)))
     };
+    // Where names in capitals with cells of their own stand one blank apart, the same blank between others is no part of
+    // a name: `DEVICE SIZE/OFF NODE` are three, also when nothing is below two of them.
+    let shouted = !grid.header.iter().any(|c| c.is_lowercase());
+    let tight = shouted
+        && joined.windows(2).any(|pair| near(&pair[0], &pair[1]) && !empty(&pair[0]) && !empty(&pair[1]));
+    let spread = joined
+        .windows(2)
+        .filter(|pair| !empty(&pair[0]) && !empty(&pair[1]))
+        .map(|pair| grid.gap(&pair[0], &pair[1]))
+        .min()
+        .unwrap_or(usize::MAX);
     let mut at = 0;
-    while at + 1 < joined.len() {
+    while !tight && at + 1 < joined.len() {
         let (left, right) = (joined[at].clone(), joined[at + 1].clone());
         let next = joined.get(at + 2).filter(|next| near(&right, next));
         // A name right above its cells reaches to the left; so the right neighbour is asked first.
         if near(&left, &right)
             && (goes_on(&left, &right) || empty(&left) || (empty(&right) && next.is_none()))
         {
-            *sure = sure.min(if empty(&left) && at > 0 { DOUBTFUL_HEADER } else { BY_BLANKS });
+            let is_one = goes_on(&left, &right);
+            let doubt = match (is_one, spread) {
+                (false, 1) => TORN,
+                (false, _) if empty(&left) && at > 0 => DOUBTFUL_HEADER,
+                _ => BY_BLANKS,
+            };
+            *sure = sure.min(doubt);
+            if !is_one && slice(&grid.header, &left).contains(' ') {
+                *sure = TORN;
+            }
             joined[at].end = right.end;
             joined.remove(at + 1);
         } else {
             at += 1;
         }
     }
+    // One blank between two names, where all others are farther apart: they may be one name, and the blanks below them
+    // within its cells. Not so where they have cells in the same lines, and those of the left one end where its name does.
+    let pairs: Vec<(&Range<usize>, &Range<usize>)> = joined.iter().zip(joined.iter().skip(1)).collect();
+    let (close, apart): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(left, right)| near(left, right) && grid.gap(left, right) == 1);
+    let is_column = |(left, right): &(&Range<usize>, &Range<usize>)| {
+        grid.lines.iter().all(|line| slice(line, left).is_empty() == slice(line, right).is_empty())
+    };
+    let is_phrase = |(_, right): &(&Range<usize>, &Range<usize>)| {
+        grid.lines.iter().map(|line| slice(line, right)).all(|cell| cell.is_empty() || cell.contains(' '))
+    };
+    let farther = !apart.is_empty() && apart.iter().all(|(left, right)| grid.gap(left, right) > 1);
+    let is_text = |range: &Range<usize>| !grid.lines.iter().all(|line| is_number(&slice(line, range)));
+    let doubtful = match close.as_slice() {
+        [] => false,
+        // One line shows little: only a number on either side of the blank speaks for two columns.
+        several if grid.lines.len() == 1 => {
+            let wide = apart.iter().all(|(left, right)| grid.gap(left, right) > 2);
+            (wide || several.len() <= (apart.len() / 2).max(1))
+                && several.iter().any(|(left, right)| is_text(left) && is_text(right))
+        }
+        _ if grid.is_even() => false,
+        [one] => is_phrase(one) || (apart.len() > 1 && !is_column(one)),
+        several => several.len() * 2 <= apart.len() && !several.iter().all(is_column),
+    };
+    if farther && doubtful {
+        *sure = sure.min(TORN);
+    }
     joined
 }
 
+fn last_filled(line: &[char], columns: &Range<usize>) -> Option<usize> {
+    columns.clone().rev().find(|at| line.get(*at).is_some_and(|c| *c != ' '))
+}
+
 /// The name and cells of a column; of several columns, if they touch in some line.
-fn cells(grid: &Grid, column: &Range<usize>, is_last: bool, sure: &mut f64) -> Vec<(String, Vec<String>)> {
+fn cells(
+    grid: &Grid,
+    column: &Range<usize>,
+    is_last: bool,
+    is_tight: bool,
+    sure: &mut f64,
+) -> Vec<(String, Vec<String>)> {
     let name = slice(&grid.header, column);
     let cells: Vec<String> = grid.lines.iter().map(|line| slice(line, column)).collect();
     let names: Vec<&str> = name.split_whitespace().collect();
     if names.len() < 2 {
         // Row labels, as those of `free`, have no header.
-        let name = if name.is_empty() { "label".to_owned() } else { name };
+        let name = if name.is_empty() { UNNAMED.to_owned() } else { name };
         return vec![(name, cells)];
     }
     let counts = || cells.iter().filter(|cell| !cell.is_empty()).map(|cell| cell.split_whitespace().count());
     let fit = counts().all(|count| count == names.len() || (is_last && count > names.len()));
-    let far = name.contains("  ");
     let shouted = names.iter().all(|name| !name.contains(char::is_lowercase));
-    if fit && (far || shouted) {
+    if counts().next().is_some() && fit && (name.contains("  ") || (shouted && is_tight)) {
         *sure = sure.min(BY_WORDS);
         return by_words(&names, &cells);
     }
-    if far {
+    // `Mounted on` is one name, whatever is below it; of others it is not known when they have cells of several words.
+    let is_one = is_one_name(&name);
+    if name.contains("  ") || (!is_one && names.len() > 2) || (!is_one && counts().any(|count| count > 1)) {
         *sure = sure.min(TORN);
     } else if counts().any(|count| count > 1) {
         *sure = sure.min(DOUBTFUL_HEADER);
     }
     vec![(name, cells)]
+}
+
+/// A small word behind a capital goes on with its name, and so does `Address`: nobody has addresses beside a peer.
+fn is_one_name(name: &str) -> bool {
+    let mut words = name.split_whitespace();
+    let goes_on = |word: &str| word.starts_with(char::is_lowercase) || word.starts_with("Address");
+    words.next().is_some_and(starts_high) && words.all(goes_on)
+}
+
+fn starts_high(name: &str) -> bool {
+    name.starts_with(char::is_uppercase)
 }
 
 /// One word a column; the last one takes the rest.

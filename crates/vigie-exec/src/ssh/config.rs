@@ -150,16 +150,18 @@ fn read(host: &str, text: &str, overrides: &Overrides) -> Settings {
         .or_else(|| user.map(str::to_owned))
         .unwrap_or_else(own_user);
     let hostname = first("hostname").unwrap_or(written).trim_matches(['[', ']']).to_owned();
-    let tokens = Tokens { home: &home, host: &hostname, written, user: &user, port };
+    let alias = first("hostkeyalias");
+    let tokens = Tokens { home: &home, host: &hostname, written, alias, user: &user, port };
     let files = |key: &str| -> Vec<PathBuf> {
         let all = values.get(key).into_iter().flatten().filter(|value| **value != "none");
         all.map(|value| tokens.path(value)).collect()
     };
     let lists = |key: &str, otherwise: &[&str]| -> Vec<PathBuf> {
         match first(key) {
-            Some(list) => list.split_whitespace().map(|value| tokens.path(value)).collect(),
+            // Unlike others these are printed with their tokens filled in.
+            Some(list) => paths_of(list).iter().map(|value| tokens.below_home(value)).collect(),
             None if values.contains_key(key) => Vec::new(),
-            None => otherwise.iter().map(|value| tokens.path(value)).collect(),
+            None => otherwise.iter().map(|value| tokens.below_home(value)).collect(),
         }
     };
     let mut identity_files = files("identityfile");
@@ -177,7 +179,7 @@ fn read(host: &str, text: &str, overrides: &Overrides) -> Settings {
         |key: &str| first(key).and_then(|text| text.parse().ok()).filter(|s| *s > 0).map(Duration::from_secs);
     Settings {
         written: written.to_owned(),
-        host_key_alias: first("hostkeyalias").map(str::to_owned),
+        host_key_alias: alias.map(str::to_owned),
         policy: overrides.policy.unwrap_or_else(|| policy(first("stricthostkeychecking"))),
         user_known_hosts: match &overrides.known_hosts {
             Some(file) => vec![file.clone()],
@@ -222,21 +224,41 @@ fn policy(word: Option<&str>) -> Policy {
     }
 }
 
-/// What stands for `%h` and its kin. `ssh -G` prints paths as they were written.
+/// Files between blanks, which `ssh -G` prints without the quotes around those that hold blanks themselves. A word that
+/// is no beginning of a path goes on with the one before it.
+fn paths_of(list: &str) -> Vec<String> {
+    let mut paths: Vec<String> = Vec::new();
+    for word in list.split(' ') {
+        match paths.last_mut() {
+            Some(last) if !word.starts_with(['/', '~', '.']) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => paths.push(word.to_owned()),
+        }
+    }
+    paths
+}
+
+/// What stands for `%h` and its kin, and for `${HOME}` (`ssh_config(5)`, TOKENS). `ssh -G` prints most as they were written.
 struct Tokens<'a> {
     home: &'a Path,
     host: &'a str,
     written: &'a str,
+    alias: Option<&'a str>,
     user: &'a str,
     port: u16,
 }
 
 impl Tokens<'_> {
     fn path(&self, text: &str) -> PathBuf {
-        let filled = self.fill(text);
-        match filled.strip_prefix("~/") {
+        self.below_home(&self.fill(&with_variables(text)))
+    }
+
+    fn below_home(&self, text: &str) -> PathBuf {
+        match text.strip_prefix("~/") {
             Some(below) => self.home.join(below),
-            None => filled.into(),
+            None => text.into(),
         }
     }
 
@@ -251,17 +273,58 @@ impl Tokens<'_> {
             match rest.next() {
                 Some('%') => filled.push('%'),
                 Some('h') => filled.push_str(self.host),
-                Some('n' | 'k') => filled.push_str(self.written),
+                Some('n') => filled.push_str(self.written),
+                Some('k') => filled.push_str(self.alias.unwrap_or(self.written)),
                 Some('p') => filled.push_str(&self.port.to_string()),
                 Some('r') => filled.push_str(self.user),
                 Some('d') => filled.push_str(&self.home.to_string_lossy()),
-                Some('u') => filled.push_str(&std::env::var("USER").unwrap_or_default()),
+                Some('u') => filled.push_str(&local_user()),
+                Some('i') => filled.push_str(&rustix::process::getuid().as_raw().to_string()),
+                Some('l') => filled.push_str(&local_host()),
+                Some('L') => filled.push_str(local_host().split('.').next().unwrap_or_default()),
+                Some('C') => filled.push_str(&self.hash()),
                 Some(other) => filled.extend(['%', other]),
                 None => filled.push('%'),
             }
         }
         filled
     }
+
+    /// The hash of `%l%h%p%r`, a name for sockets and files; no trust rests on it.
+    fn hash(&self) -> String {
+        let text = format!("{}{}{}{}", local_host(), self.host, self.port, self.user);
+        let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The name of whoever runs this, as the system knows it: a variable may say anything.
+fn local_user() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let known = users.lines().find_map(|line| {
+        let mut cells = line.split(':');
+        let name = cells.next()?;
+        (cells.nth(1) == Some(&uid)).then(|| name.to_owned())
+    });
+    known.or_else(|| std::env::var("USER").ok()).or_else(|| std::env::var("LOGNAME").ok()).unwrap_or_default()
+}
+
+fn local_host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
+/// With the values of variables in place of `${NAME}`. `ssh -G` ends with an error where one has none.
+fn with_variables(text: &str) -> String {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, behind)) = after.split_once('}') else { break };
+        filled.push_str(before);
+        filled.push_str(&std::env::var(name).unwrap_or_default());
+        rest = behind;
+    }
+    filled + rest
 }
 
 #[cfg(test)]
@@ -296,6 +359,18 @@ mod tests {
         let settings = read("web01", SAID, &overrides);
         assert_eq!((settings.policy, settings.connect_timeout), (Policy::Strict, Duration::from_secs(1)));
         assert_eq!(settings.user_known_hosts, [PathBuf::from("/k")]);
+    }
+
+    #[test]
+    fn tokens_variables_and_blanks_in_paths() {
+        let said = "hostname 10.0.0.7\nport 2222\nuser ada\nhostkeyalias farm\n\
+            identityfile /k/%h-%n-%k-%p-%r-%%\ncertificatefile ${NO_SUCH_VARIABLE}/c\nuserknownhostsfile /a b/c ~/d /100%%\n";
+        let settings = read("web01", said, &Overrides::default());
+        assert_eq!(settings.identity_files, [PathBuf::from("/k/10.0.0.7-web01-farm-2222-ada-%")]);
+        assert_eq!(settings.certificate_files, [PathBuf::from("/c")]);
+        let [blank, home, percent] = settings.user_known_hosts.as_slice() else { panic!("{settings:?}") };
+        assert_eq!((blank, percent), (&PathBuf::from("/a b/c"), &PathBuf::from("/100%%")));
+        assert!(home.ends_with("d") && !home.starts_with("~"), "{home:?}");
     }
 
     #[tokio::test]

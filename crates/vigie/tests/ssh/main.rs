@@ -1,14 +1,18 @@
 //! Commands on other machines, over SSH: real OpenSSH servers on loopback addresses, and `ssh` itself as the judge
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
-//! [`server`] an `sshd` of a test's own · [`trust`] which keys are trusted · [`running`] how commands end ·
-//! [`many`] many hosts, and hosts in between · [`hostile`] servers that do not behave.
+//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end ·
+//! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`hostile`] servers that do not behave ·
+//! [`exercises`] those of the page.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
+mod exercises;
 mod hostile;
+mod known_files;
 mod many;
+mod parity;
 mod running;
 mod server;
 mod trust;
