@@ -80,6 +80,8 @@ const NEEDS: &[Need] = &[
     for_bench("nmap", Sign::Program("nmap")),
     for_bench("ndiff", Sign::Program("ndiff")),
     for_bench("masscan", Sign::Program("masscan")),
+    for_bench("pssh", Sign::Program("parallel-ssh")),
+    for_bench("python3-venv", Sign::File("/usr/share/doc/python3-venv")),
     for_bench("xz-utils", Sign::Program("xz")),
     for_bench("linux-source-6.1", Sign::File("/usr/src/linux-source-6.1.tar.xz")),
 ];

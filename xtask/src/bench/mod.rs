@@ -3,7 +3,8 @@
 //! In reading order: `mirror` the command · `bed` where it happens · `trees` what is transferred · `steps` what
 //! is measured · `pair` a hub and an agent · `follow` the reader of `vigie log -f` · `peers` rsync, restic, lsyncd
 //! and cp · `proxy` the counter of bytes · `running` a child process · `series` samples · `noise` the machine and how quiet
-//! it is · `report` the table · `built` what is measured · `roles`, `ports`, `tools`, `readers` the other benches.
+//! it is · `report` the table · `built` what is measured · `roles`, `ports`, `ssh`, `tools`,
+//! `readers` the other benches.
 
 mod bed;
 mod built;
@@ -19,6 +20,7 @@ mod report;
 pub(crate) mod roles;
 mod running;
 mod series;
+mod ssh;
 mod steps;
 mod tools;
 mod trees;
@@ -37,6 +39,7 @@ enum What {
     Mirror(mirror::MirrorArgs),
     Roles(roles::RolesArgs),
     Ports(ports::PortsArgs),
+    Ssh(ssh::SshArgs),
     Tools(tools::ToolsArgs),
     Readers(readers::ReadersArgs),
 }
@@ -46,6 +49,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         What::Mirror(args) => mirror::run(args),
         What::Roles(args) => roles::run(args),
         What::Ports(args) => ports::run(args),
+        What::Ssh(args) => ssh::run(args),
         What::Tools(args) => tools::run(args),
         What::Readers(args) => readers::run(args),
     }

@@ -7,6 +7,7 @@
 //!                              └── from-t, with 40 listeners
 //! ```
 
+use super::super::ports::router::{self, Way};
 use super::super::report::{Row, Target};
 use super::super::roles::bed::quietly;
 use super::super::roles::namespace::Namespace;
@@ -107,19 +108,8 @@ struct Bed<'a> {
 impl<'a> Bed<'a> {
     fn new(vigie: &'a Path, dir: &'a Path) -> Result<Self> {
         let (here, router) = (Namespace::new("from-a")?, Namespace::new("from-r")?);
-        let mut delay = Command::new(std::env::current_exe().context("cannot find this program")?);
-        delay.arg("ports-router").args(["--rtt-us", &RTT.as_micros().to_string(), &here.name, &router.name]);
-        let mut helpers = vec![Running::with_streams(delay.stdout(Stdio::null()))?];
-        for (space, address) in [(&here, "10.78.0.1"), (&router, "10.78.0.2")] {
-            let start = Instant::now();
-            while quietly("ip", ["-n", &space.name, "link", "set", "tun0", "up"]).is_err() {
-                if start.elapsed() > READY {
-                    bail!("the router is not ready");
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            quietly("ip", ["-n", &space.name, "addr", "add", &format!("{address}/30"), "dev", "tun0"])?;
-        }
+        let way = Way { rtt_us: RTT.as_micros() as u64, ..Way::default() };
+        let mut helpers = vec![router::join([(&here, "10.78.0.1"), (&router, "10.78.0.2")], way)?];
         quietly("ip", ["netns", "exec", &router.name, "sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
         quietly("ip", ["-n", &here.name, "route", "add", "10.78.0.0/16", "via", "10.78.0.2"])?;
         for name in ["id", "host"] {
