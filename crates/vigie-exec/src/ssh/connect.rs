@@ -253,14 +253,8 @@ impl Connector {
                 Arc::clone(bastions.entry(jump.to_owned()).or_default())
             };
             let connected = cell.get_or_try_init(|| async {
-                let (before, last) =
-                    jump.rsplit_once(',').map_or((None, jump), |(before, last)| (Some(before), last));
-                let (host, port) = split_port(last.trim().trim_start_matches("ssh://"));
-                let overrides = Overrides { user: None, port, ..self.overrides.clone() };
-                let mut found = super::config::settings(host, &overrides).await?;
-                if let Some(before) = before {
-                    found.proxy_jump = Some(before.to_owned());
-                }
+                let found = self.last_hop(jump).await?;
+                self.refuse_loop(jump, found.proxy_jump.clone()).await?;
                 let connection = self.connect(&Arc::new(found)).await.map_err(|refusal| Refusal {
                     failed: Failed {
                         message: format!("on the way there: {}", refusal.failed.message),
@@ -272,6 +266,35 @@ impl Connector {
             });
             connected.await.cloned()
         })
+    }
+
+    /// The settings of the last host of a list of hosts in between; those before it are its own way there.
+    async fn last_hop(&self, jump: &str) -> Result<Settings, Failed> {
+        let (before, last) =
+            jump.rsplit_once(',').map_or((None, jump), |(before, last)| (Some(before), last));
+        let (host, port) = split_port(last.trim().trim_start_matches("ssh://"));
+        let overrides = Overrides { user: None, port, ..self.overrides.clone() };
+        let mut found = super::config::settings(host, &overrides).await?;
+        if let Some(before) = before {
+            found.proxy_jump = Some(before.to_owned());
+        }
+        Ok(found)
+    }
+
+    /// Hosts in between that lead back to themselves would wait for each other for ever; `ssh` starts itself without end.
+    async fn refuse_loop(&self, jump: &str, mut next: Option<String>) -> Result<(), Failed> {
+        let mut seen = vec![jump.to_owned()];
+        while let Some(jump) = next {
+            let is_loop = seen.contains(&jump);
+            seen.push(jump.clone());
+            if is_loop {
+                let way = seen.join(" → ");
+                return Err(Failed::new(Class::Config, format!("its ProxyJump leads back to itself: {way}"))
+                    .hint("give the host in between a `ProxyJump none` of its own, above the line that is for all"));
+            }
+            next = self.last_hop(&jump).await?.proxy_jump;
+        }
+        Ok(())
     }
 
     fn protocol(&self, settings: &Settings) -> client::Config {

@@ -88,3 +88,22 @@ fn root_one_connection_to_a_host_in_between_serves_all_behind_it() {
     assert_eq!(bastion.logged("Accepted publickey").len(), 1);
     assert_eq!(server.logged("Accepted publickey").len(), 10);
 }
+
+#[test]
+fn root_hosts_in_between_that_lead_back_are_refused_and_not_waited_for() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let config = server.write(
+        "config",
+        "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\nHost c\n  ProxyJump a,d\nHost d\n  ProxyJump none\n",
+    );
+    for host in ["a", "b", "c"] {
+        let args = ["--on", host, "--ssh-config", config.to_str().unwrap(), "--json", "--", "true"];
+        let said = crate::server::said(server.command(&args));
+        let told: Value = serde_json::from_str(said.out.trim()).unwrap();
+        assert_eq!((said.code, &told["class"]), (125, &"config".into()), "{said:?}");
+        assert!(told["error"].as_str().unwrap().contains("leads back to itself"), "{told}");
+    }
+}
