@@ -35,6 +35,9 @@ pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// 120 s, and whoever takes this long is not worth waiting for.
 pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How much of a server's first words is kept, to tell what is no SSH server: the length of a line of RFC 4253.
+pub(crate) const GREETING_MAX: usize = 255;
+
 /// A host that has not taken the connection by then waits for it outside of the gate.
 pub(crate) const QUICK_CONNECT: Duration = Duration::from_millis(300);
 

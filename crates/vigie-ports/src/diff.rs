@@ -127,7 +127,13 @@ impl Comparison {
     /// Whether something could not be compared.
     #[must_use]
     pub fn is_inconclusive(&self) -> bool {
-        self.unknown > 0 || !self.asked_once.is_empty()
+        self.unknown > 0 || !self.asked_once.is_empty() || self.is_of_nothing()
+    }
+
+    /// Whether there was nothing to compare: two scans that found no target, or died before they wrote one.
+    #[must_use]
+    pub fn is_of_nothing(&self) -> bool {
+        self.targets == 0 && self.changes.is_empty()
     }
 
     fn push(&mut self, host: &Host, what: What) {
@@ -208,6 +214,11 @@ mod tests {
         );
         assert_eq!((comparison.targets, comparison.ports), (1, 3));
         assert!(!comparison.is_inconclusive());
+    }
+
+    #[test]
+    fn nothing_beside_nothing_is_not_the_same() {
+        assert!(compare(&[], &[]).is_inconclusive());
     }
 
     #[test]

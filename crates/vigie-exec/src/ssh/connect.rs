@@ -3,6 +3,7 @@
 use super::class::{Class, Failed};
 use super::config::{Overrides, Settings, settings};
 use super::gate::{Gate, Pass};
+use super::greeting::Greeting;
 use super::keys::Keys;
 use super::overheard::Overheard;
 use super::trust::{Stranger, Trust};
@@ -178,12 +179,17 @@ impl Connector {
         };
         let config = Arc::new(self.protocol(settings));
         let host = &settings.written;
-        let shaken = timeout(HANDSHAKE_PATIENCE, client::connect_stream(config, stream, handler)).await;
+        let greeting = Greeting::default();
+        let shaking = client::connect_stream(config, greeting.of(stream), handler);
+        let shaken = timeout(HANDSHAKE_PATIENCE, shaking).await;
         let mut handle = match shaken {
             Ok(Ok(handle)) => handle,
             Ok(Err(error)) => {
                 if let Some(refusal) = refusal.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     return Err(refusal);
+                }
+                if let Some(line) = greeting.of_another_protocol() {
+                    return Err(no_ssh_server(host, &line).into());
                 }
                 let failed = handshake_failed(host, &error);
                 if failed.class == Class::Throttled {
@@ -192,6 +198,9 @@ impl Connector {
                 return Err(failed.into());
             }
             Err(_) => {
+                if let Some(line) = greeting.of_another_protocol() {
+                    return Err(no_ssh_server(host, &line).into());
+                }
                 let text =
                     format!("{host} takes the connection and then says nothing for {HANDSHAKE_PATIENCE:?}");
                 return Err(Failed::new(Class::ConnectTimeout, text).into());
@@ -404,6 +413,11 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
         },
         _ => (text, None),
     }
+}
+
+fn no_ssh_server(host: &str, line: &str) -> Failed {
+    Failed::new(Class::Handshake, format!("{host} is not an SSH server: it says `{line}`"))
+        .hint("is the port the right one?")
 }
 
 fn handshake_failed(host: &str, error: &russh::Error) -> Failed {

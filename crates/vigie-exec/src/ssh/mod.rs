@@ -4,8 +4,8 @@
 //! [`config`] what the user's own `ssh_config` says of a host ·
 //! [`known_hosts`] which keys are known · [`trust`] what is done about others ·
 //! [`class`] how it went, in one word ·
-//! [`gate`] how many handshakes at once · [`keys`] whom we are · [`connect`] a connection, also through others ·
-//! `overheard` what is said on it besides ·
+//! [`gate`] how many handshakes at once · [`keys`] whom we are · `greeting` what is no SSH server ·
+//! [`connect`] a connection, also through others · `overheard` what is said on it besides ·
 //! [`session`] one command over it · [`forward`] whether ports answer, as the host there sees them ·
 //! [`lend`] this program there, for a while ·
 //! [`fleet`] many machines at once · [`fold`] the same output once.
@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod fold;
 pub mod forward;
 pub mod gate;
+mod greeting;
 pub mod keys;
 pub mod known_hosts;
 pub mod lend;

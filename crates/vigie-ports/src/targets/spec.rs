@@ -43,6 +43,9 @@ pub enum TargetError {
     /// A link-local address needs to know on which link.
     #[error("`{0}` is link-local: add its interface, as in {0}%eth0")]
     NoScope(String),
+    /// An address that no machine has.
+    #[error("`{0}` is no machine's address: it stands for {1}")]
+    NoMachine(String, &'static str),
     /// An interface that is not there.
     #[error("`{0}` names an interface that this machine does not have")]
     NoInterface(String),
@@ -94,7 +97,7 @@ pub fn parse(word: &str) -> Result<Vec<Spec>, TargetError> {
     }
     // Four numbers: there commas mean what nmap means by them.
     if is_numeric(word) && word.split('.').count() == 4 {
-        return Ok(vec![Spec::Block(octets(word)?)]);
+        return Ok(vec![Spec::Block(machines(word, octets(word)?)?)]);
     }
     pieces(word).into_iter().map(one).collect()
 }
@@ -122,10 +125,10 @@ fn one(word: &str) -> Result<Spec, TargetError> {
         return Err(TargetError::Dash(word.to_owned()));
     }
     if word.contains(':') {
-        return v6(word).map(Spec::Block);
+        return machines(word, v6(word)?).map(Spec::Block);
     }
     if is_numeric(word) {
-        return octets(word).map(Spec::Block);
+        return machines(word, octets(word)?).map(Spec::Block);
     }
     let last_slash = word.rfind('/').filter(|slash| word.rfind(']').is_none_or(|bracket| bracket < *slash));
     if let Some(slash) = last_slash {
@@ -135,6 +138,21 @@ fn one(word: &str) -> Result<Spec, TargetError> {
         return Block::network(address.into(), bits, 0).map(Spec::Block).ok_or_else(not);
     }
     names(word).map(Spec::Names)
+}
+
+/// A block that is not just one address which no machine has. Larger ones may contain such.
+fn machines(word: &str, block: Block) -> Result<Block, TargetError> {
+    let stands_for = match block.nth(0) {
+        _ if block.count() != 1 => None,
+        address if address.is_unspecified() => Some("all addresses of this machine: say 127.0.0.1 or ::1"),
+        address if address.is_multicast() => Some("a group of machines"),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => Some("all machines of a network"),
+        _ => None,
+    };
+    match stands_for {
+        Some(what) => Err(TargetError::NoMachine(word.to_owned(), what)),
+        None => Ok(block),
+    }
 }
 
 /// Whether it can only be an IPv4 address or a range of them.

@@ -155,6 +155,9 @@ fn what_is_no_target_is_refused_with_its_reason() {
         assert!(matches!(error(word), TargetError::NotV6(_)), "{word:?}: {:?}", error(word));
     }
     assert!(matches!(error("fe80::1"), TargetError::NoScope(_)));
+    for word in ["0.0.0.0", "::", "[::]", "224.0.0.1", "ff02::1%lo", "255.255.255.255", "::ffff:224.0.0.1"] {
+        assert!(matches!(error(word), TargetError::NoMachine(..)), "{word:?}: {:?}", error(word));
+    }
     assert!(matches!(error("fe80::1%nosuch0"), TargetError::NoInterface(_)));
     assert!(matches!(error("fe80::1%../../etc"), TargetError::NoInterface(_) | TargetError::NotANetwork(_)));
     for word in

@@ -61,9 +61,13 @@ fn print(out: &mut Output, comparison: &Comparison) -> Result<(), Failure> {
         let target = escaped(target.as_bytes());
         out.warn(&format!("{target}: only one of the two asked for {}", shortened(ports)));
     }
-    let (targets, ports) = (count(comparison.targets as u64), count(comparison.ports));
-    let changes = count(comparison.changes.len() as u64);
-    out.remark(&format!("compared {targets} targets and {ports} ports: {changes} changes"));
+    if comparison.is_of_nothing() {
+        out.warn("there is no target in either of the two: nothing was compared");
+    }
+    let number = |n: u64, what: &str| format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" });
+    let targets = number(comparison.targets as u64, "target");
+    let changes = number(comparison.changes.len() as u64, "change");
+    out.remark(&format!("compared {targets} and {}: {changes}", number(comparison.ports, "port")));
     out.flush()?;
     Ok(())
 }
