@@ -67,6 +67,8 @@ const NEEDS: &[Need] = &[
     program("nodeset", "clustershell"),
     program("nft", "nftables"),
     Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
+    Need { package: "openssh-sftp-server", sign: Sign::File("/usr/lib/openssh/sftp-server"), bench: false },
+    program("sudo", "sudo"),
     program("influxd", "influxdb"),
     program("mosquitto", "mosquitto"),
     program("mosquitto_sub", "mosquitto-clients"),

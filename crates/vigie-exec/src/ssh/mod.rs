@@ -6,15 +6,18 @@
 //! [`class`] how it went, in one word ·
 //! [`gate`] how many handshakes at once · [`keys`] whom we are · [`connect`] a connection, also through others ·
 //! [`session`] one command over it ·
-//! [`fleet`] many machines at once · [`fold`] the same output once.
+//! [`fleet`] many machines at once · [`fold`] the same output once ·
+//! [`copy`] files to them and from them, by `sftp`.
 
 pub mod class;
 pub mod config;
 pub mod connect;
+pub mod copy;
 pub mod fleet;
 pub mod fold;
 pub mod gate;
 pub mod keys;
 pub mod known_hosts;
 pub mod session;
+mod sftp;
 pub mod trust;

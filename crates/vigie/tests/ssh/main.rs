@@ -2,11 +2,14 @@
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
 //! [`server`] an `sshd` of a test's own · [`trust`] which keys are trusted · [`running`] how commands end ·
-//! [`many`] many hosts, and hosts in between · [`hostile`] servers that do not behave.
+//! [`many`] many hosts, and hosts in between · [`copying`] files there and back ·
+//! [`copying_badly`] copies that fail, and servers that lie · [`hostile`] servers that do not behave.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
+mod copying;
+mod copying_badly;
 mod hostile;
 mod many;
 mod running;
