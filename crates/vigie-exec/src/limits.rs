@@ -90,3 +90,44 @@ pub(crate) const LEND_TAKE_BACK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a shell may say before its first line ends.
 pub(crate) const LEND_WORDS_BYTES_MAX: usize = 16 * 1024;
+/// How long a file server may say nothing at all while it is asked something: a disk that wakes up takes seconds, and a
+/// slow line still brings an answer now and then.
+pub(crate) const SFTP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take to bring a file to its disk: a slow disk behind a cache of gigabytes takes minutes.
+pub(crate) const SYNC_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Of a file in one request, where the server tells its own limits; what every server must take, where it does not
+/// (draft-ietf-secsh-filexfer-02, section 3).
+pub(crate) const COPY_PIECE_BYTES: u32 = 128 * 1024;
+pub(crate) const COPY_PIECE_BYTES_SAFE: u32 = 32 * 1024;
+
+/// Pieces under way to or from one host: two megabytes, what a line of 100 Mbit/s and 160 ms holds.
+pub(crate) const COPY_WINDOW: usize = 16;
+
+/// Bytes of pieces under way to all hosts together, beside one for each file.
+pub(crate) const COPY_BUDGET_BYTES: usize = 64 << 20;
+
+/// Files under way at once with one host: small ones are mostly waiting.
+pub(crate) const COPY_FILES: usize = 8;
+
+/// Up to this size it is as quick to read a file back as to run a command that reads it.
+pub(crate) const READ_BACK_BYTES_MAX: u64 = 1 << 20;
+
+/// Checksum commands at once on one connection: servers allow ten sessions (`MaxSessions`).
+pub(crate) const PROOFS: usize = 2;
+
+/// The slowest disk that a checksum command is waited for, in bytes a second.
+pub(crate) const PROOF_BYTES_PER_S: u64 = 4 << 20;
+
+/// Entries of one directory that are believed.
+pub(crate) const ENTRIES_MAX: usize = 1_000_000;
+
+/// Longest path, as Linux has it (`PATH_MAX`); it also ends a tree that has no bottom.
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
+
+/// Longest name (`NAME_MAX`).
+pub(crate) const NAME_BYTES_MAX: usize = 255;
+
+/// How long removing a half-written file may take when the copy ends early.
+pub(crate) const CLEAN_PATIENCE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@
 //! [`context`] what every command is given ·
 //! [`location`] `MACHINE:PATH` · [`addresses`] `HOST:PORT` · [`instant`] `T` · [`places`] default directories and sockets ·
 //! [`output`] what is printed, for people and for scripts ·
-//! [`connecting`] how to reach an HTTP service ·
+//! [`connecting`] how to reach an HTTP service · [`reaching`] other machines over SSH ·
 //! [`following`] the log across restarts of the hub ·
 //! [`restoring`] between the hub's stream and the disk ·
 //! [`service`] hub and agent as parts of a process that stays ·
@@ -26,6 +26,7 @@ mod logging;
 mod open_files;
 mod output;
 mod places;
+mod reaching;
 mod restoring;
 mod service;
 mod signals;

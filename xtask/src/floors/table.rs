@@ -43,7 +43,7 @@ pub(crate) const ROOMS: &[Room] = &[
         1,
         "vigie-exec",
         "commands of this machine and of others: time limits, bounded output, output as data, SSH",
-        &["russh"],
+        &["russh", "russh-sftp"],
     ),
     room(
         1,

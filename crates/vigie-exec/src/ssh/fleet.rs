@@ -36,8 +36,25 @@ pub fn run_on(
     fan_out: usize,
     stop: &watch::Receiver<bool>,
 ) -> mpsc::Receiver<HostEnd> {
-    let (ends, receiver) = mpsc::channel(QUEUE);
     let (connector, job, stop) = (Arc::clone(connector), job.clone(), stop.clone());
+    spread(hosts, fan_out, move |index, host| {
+        let (connector, job, stop) = (Arc::clone(&connector), job.clone(), stop.clone());
+        async move { run_one(&connector, index, &host, &job, stop).await }
+    })
+}
+
+/// Does something with each host, at most `fan_out` at once; each end comes as soon as it is there. Dropping the
+/// receiver ends all that is under way.
+pub(crate) fn spread<T, F>(
+    hosts: Vec<(usize, String)>,
+    fan_out: usize,
+    one: impl Fn(usize, String) -> F + Send + 'static,
+) -> mpsc::Receiver<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let (ends, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(fan_out.max(1)));
         let mut tasks = tokio::task::JoinSet::new();
@@ -46,10 +63,9 @@ pub fn run_on(
                 place = Arc::clone(&places).acquire_owned() => place,
                 () = ends.closed() => break,
             };
-            let (connector, job, stop, ends) =
-                (Arc::clone(&connector), job.clone(), stop.clone(), ends.clone());
+            let (end, ends) = (one(index, host), ends.clone());
             tasks.spawn(async move {
-                let end = run_one(&connector, index, &host, &job, stop).await;
+                let end = end.await;
                 drop(place);
                 // Nobody wants to know any more.
                 let _ = ends.send(end).await;

@@ -8,11 +8,12 @@
 //! [`connect`] a connection, also through others · `overheard` what is said on it besides ·
 //! [`session`] one command over it · [`forward`] whether ports answer, as the host there sees them ·
 //! [`lend`] this program there, for a while ·
-//! [`fleet`] many machines at once · [`fold`] the same output once.
+//! [`fleet`] many machines at once · [`fold`] the same output once · [`copy`] files to them and from them, by `sftp`.
 
 pub mod class;
 pub mod config;
 pub mod connect;
+pub mod copy;
 pub mod fleet;
 pub mod fold;
 pub mod forward;
@@ -23,4 +24,5 @@ pub mod known_hosts;
 pub mod lend;
 mod overheard;
 pub mod session;
+mod sftp;
 pub mod trust;

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod cast;
 pub(crate) mod cat;
+pub(crate) mod copy;
 pub(crate) mod drain;
 pub(crate) mod echo;
 pub(crate) mod flush;

@@ -2,12 +2,15 @@
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
 //! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end ·
-//! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`hostile`] servers that do not behave ·
-//! [`exercises`] those of the page.
+//! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`copying`] files there and back ·
+//! [`copying_badly`] copies that fail, and servers that lie · [`hostile`] servers that do not behave · [`exercises`] those of
+//! the page.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
+mod copying;
+mod copying_badly;
 mod exercises;
 mod hostile;
 mod known_files;

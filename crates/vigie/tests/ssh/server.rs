@@ -114,6 +114,11 @@ impl Server {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
+    /// The process that listens.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -133,8 +138,20 @@ impl Server {
 
     /// `vigie run` with a home of its own, which knows nobody.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.vigie("run", args)
+    }
+
+    /// `vigie copy` at its port with its key; new hosts are accepted.
+    pub(crate) fn copy(&self, args: &[&str]) -> Command {
+        let port = self.port.to_string();
+        let (id, known) = (self.path("id"), self.path("known"));
+        let reach = ["--port", &port, "-i", id.to_str().unwrap(), "--known-hosts", known.to_str().unwrap()];
+        self.vigie("copy", &[&reach[..], &["--host-keys", "accept-new"], args].concat())
+    }
+
+    fn vigie(&self, verb: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
-        command.arg("run").args(args).stdin(Stdio::null());
+        command.arg(verb).args(args).stdin(Stdio::null());
         command.env("HOME", self.dir.path()).env_remove("SSH_AUTH_SOCK").env_remove("XDG_CONFIG_HOME");
         command
     }

@@ -2,9 +2,10 @@
 
 use crate::Home;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "up", "hub", "agent", "status", "log", "ls", "cat", "restore", "flush", "verify", "watch", "ports",
-    "health", "drain", "undrain", "role", "run", "meter", "inspect", "echo", "cast", "ip", "http", "repeat",
+    "health", "drain", "undrain", "role", "run", "copy", "meter", "inspect", "echo", "cast", "ip", "http",
+    "repeat",
 ];
 
 #[test]
@@ -97,6 +98,7 @@ fn the_options_are_those_of_the_contract() {
             "http",
             &["<URL>", "-X", "--data", "-H", "--resolve", "--path", "--retries", "--timeout", "--max-size"],
         ),
+        ("copy", &["HOSTS:/PATH", "-r", "-p", "--no-verify", "--timeout", "--host-keys", "--fan-out"]),
         ("repeat", &["<LACHAINE>", "--repete", "[default: 2]"]),
     ] {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();

@@ -2,19 +2,17 @@
 
 mod local;
 mod remote;
-mod show;
+pub(super) mod show;
 mod told;
-
-pub(super) use remote::{accept, can_ask};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::reaching::limit;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use vigie_exec::readers::Ask;
-use vigie_exec::ssh::config::Policy;
 
 /// What is kept of each output for `--json` and `--parse`: the tables of a big machine, and far from its memory.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
@@ -121,39 +119,7 @@ impl RunArgs {
     }
 }
 
-/// What is done about a host whose key is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum HostKeys {
-    /// It is refused
-    Strict,
-    /// You are asked, once for all such hosts; without a terminal it is refused
-    Ask,
-    /// It is accepted and remembered; a changed key is refused
-    AcceptNew,
-    /// Everything is accepted: whoever is in between can read and answer
-    Off,
-}
-
-impl HostKeys {
-    pub(super) fn policy(self) -> Policy {
-        match self {
-            HostKeys::Strict => Policy::Strict,
-            HostKeys::Ask => Policy::Ask,
-            HostKeys::AcceptNew => Policy::AcceptNew,
-            HostKeys::Off => Policy::Off,
-        }
-    }
-}
-
-/// A time limit is longer than nothing.
-fn limit(text: &str) -> Result<Duration, String> {
-    match crate::instant::span(text)? {
-        Duration::ZERO => Err("no time at all; leave it away for no limit".to_owned()),
-        limit => Ok(limit),
-    }
-}
-
 /// As shells tell it.
-fn exit_code_of_signal(number: i32) -> u8 {
+pub(super) fn exit_code_of_signal(number: i32) -> u8 {
     u8::try_from(number).unwrap_or(127).saturating_add(128)
 }

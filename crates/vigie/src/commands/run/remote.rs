@@ -1,28 +1,22 @@
 //! On other machines, over SSH.
 
 use super::told::{self, Told};
-use super::{HostKeys, KEPT_BYTES, RunArgs, exit_code_of_signal, limit, show};
+use super::{KEPT_BYTES, RunArgs, exit_code_of_signal, show};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Table, escaped};
+use crate::output::Output;
+use crate::reaching::{ReachArgs, accept};
 use crate::signals::EndSignals;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Write;
 use tokio::sync::{mpsc, watch};
 use vigie_exec::Keep;
-use vigie_exec::inventory::Inventory;
 use vigie_exec::ssh::class::Class;
-use vigie_exec::ssh::config::Overrides;
-use vigie_exec::ssh::connect::Connector;
-use vigie_exec::ssh::fleet::{FAN_OUT, HostEnd, run_on};
+use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
-use vigie_exec::ssh::keys::Keys;
 use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
-use vigie_exec::ssh::trust::{Stranger, remember};
+use vigie_exec::ssh::trust::Stranger;
 
 /// Pieces of output that wait to be printed; beyond, hosts wait.
 const PIECES: usize = 256;
@@ -34,17 +28,8 @@ const KEPT_BYTES_OF_MANY: usize = 256 * 1024;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "On other machines")]
 pub(super) struct ThereArgs {
-    /// Groups of hosts: TOML with `[groups]`, or ClusterShell's groups.conf
-    #[arg(long, value_name = "FILE")]
-    inventory: Option<PathBuf>,
-
-    /// Leave these hosts out
-    #[arg(long, value_name = "HOSTS")]
-    exclude: Option<String>,
-
-    /// So many hosts at once [default: up to 256, of which only as many as servers bear shake hands at once]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    fan_out: Option<u32>,
+    #[command(flatten)]
+    reach: ReachArgs,
 
     /// Print the same output once, with all the hosts that gave it
     #[arg(long, conflicts_with = "diff")]
@@ -53,85 +38,12 @@ pub(super) struct ThereArgs {
     /// Print what most hosts say, and how the others differ from it
     #[arg(long)]
     diff: bool,
-
-    /// The user to be there [default: as ssh_config says]
-    #[arg(short, long, value_name = "USER")]
-    user: Option<String>,
-
-    /// The port [default: as ssh_config says]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
-
-    /// A private key to try first
-    #[arg(short, long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-
-    /// Ask for a password, for hosts and for locked keys
-    #[arg(long)]
-    ask_password: bool,
-
-    /// What is done about hosts that are not known [default: as StrictHostKeyChecking says]
-    #[arg(long, value_name = "POLICY", value_enum)]
-    host_keys: Option<HostKeys>,
-
-    /// A file with known hosts, instead of your own
-    #[arg(long, value_name = "FILE")]
-    known_hosts: Option<PathBuf>,
-
-    /// Another file than ~/.ssh/config
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
-
-    /// How long a connection may take to come about [default: as ssh_config says, else 10s]
-    #[arg(long, value_name = "SPAN", value_parser = limit)]
-    connect_timeout: Option<Duration>,
 }
 
 impl ThereArgs {
     /// Whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        let Self { inventory, exclude, fan_out, fold, diff, user, port, identity, .. } = self;
-        let Self { ask_password, host_keys, known_hosts, ssh_config, connect_timeout, .. } = self;
-        let files = [inventory, identity, known_hosts, ssh_config];
-        files.iter().any(|file| file.is_some())
-            || (exclude.is_some() || user.is_some() || fan_out.is_some() || port.is_some())
-            || (*fold || *diff || *ask_password || host_keys.is_some() || connect_timeout.is_some())
-    }
-
-    async fn hosts(&self, text: &str) -> Result<Vec<String>, Failure> {
-        let inventory = Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))?;
-        let hosts = |text: String| {
-            let inventory = &inventory;
-            async move { inventory.hosts(&text).await.map_err(|e| Failure::of(&e).into_usage()) }
-        };
-        let mut found = hosts(text.to_owned()).await?;
-        if let Some(exclude) = &self.exclude {
-            let excluded: std::collections::HashSet<String> =
-                hosts(exclude.clone()).await?.into_iter().collect();
-            found.retain(|host| !excluded.contains(host));
-        }
-        if found.is_empty() { Err(Failure::usage("no host is left")) } else { Ok(found) }
-    }
-
-    fn connector(&self) -> Result<Arc<Connector>, Failure> {
-        let password = match self.ask_password {
-            true => Some(rpassword::prompt_password("password: ").map_err(|e| {
-                Failure::usage("cannot ask for a password")
-                    .because(&e)
-                    .hint("it is asked for at a terminal only")
-            })?),
-            false => None,
-        };
-        let overrides = Overrides {
-            file: self.ssh_config.clone(),
-            user: self.user.clone(),
-            port: self.port,
-            identity: self.identity.clone(),
-            policy: self.host_keys.map(HostKeys::policy),
-            known_hosts: self.known_hosts.clone(),
-            connect_timeout: self.connect_timeout,
-        };
-        Ok(Connector::new(overrides, Keys::new(password)))
+        self.reach.is_given() || self.fold || self.diff
     }
 }
 
@@ -150,8 +62,8 @@ enum Shown {
 
 impl RunArgs {
     pub(super) async fn run_there(self, mut context: Context, hosts: &str) -> Result<Outcome, Failure> {
-        let hosts = self.there.hosts(hosts).await?;
-        let connector = self.there.connector()?;
+        let hosts = self.there.reach.hosts(hosts).await?;
+        let connector = self.there.reach.connector()?;
         let line = self.line()?;
         let shown = match () {
             () if self.reads(&context) => Shown::Read,
@@ -168,7 +80,7 @@ impl RunArgs {
             input: bytes::Bytes::new(),
             live: (shown == Shown::Live).then_some(live),
         };
-        let fan_out = self.there.fan_out.map_or(FAN_OUT, |n| n as usize);
+        let fan_out = self.there.reach.fan_out();
         let mut round = Round {
             args: &self,
             line: &line,
@@ -282,8 +194,7 @@ impl Round<'_> {
         let host = self.hosts[index].as_str();
         let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
         self.lines.finish(self.out, name)?;
-        let may_ask = self.args.there.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask();
-        if let Some(stranger) = stranger.filter(|_| may_ask) {
+        if let Some(stranger) = stranger.filter(|_| self.args.there.reach.may_ask()) {
             self.strangers.push((index, *stranger));
             self.ends.insert(index, ended);
             return Ok(());
@@ -404,42 +315,4 @@ fn number_of(name: &str) -> i32 {
         _ => return 127,
     };
     signal.as_raw()
-}
-
-/// Whether somebody is there to be asked.
-pub(in crate::commands) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
-pub(in crate::commands) fn accept(
-    strangers: &[(usize, Stranger)],
-    hosts: &[String],
-) -> Result<Vec<usize>, Failure> {
-    let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT"], &[]);
-    for (index, stranger) in strangers {
-        table.row([
-            escaped(hosts[*index].as_bytes()),
-            stranger.key.algorithm().to_string(),
-            stranger.fingerprint(),
-        ]);
-    }
-    if !ask(&table)? {
-        return Ok(Vec::new());
-    }
-    let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
-    remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
-    Ok(strangers.iter().map(|(index, _)| *index).collect())
-}
-
-/// Asks at the terminal.
-fn ask(table: &Table) -> std::io::Result<bool> {
-    let mut terminal = std::io::stderr();
-    for line in table.lines() {
-        writeln!(terminal, "{line}")?;
-    }
-    write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -118,6 +118,6 @@ pub(super) fn summary(hosts: &[String], ends: &[(usize, Class, Option<u32>)]) ->
 }
 
 /// Names in short.
-pub(super) fn folded(hosts: &[&str]) -> String {
+pub(in crate::commands) fn folded(hosts: &[&str]) -> String {
     vigie_model::nodeset::fold(hosts.iter().copied()).unwrap_or_else(|_| hosts.join(","))
 }

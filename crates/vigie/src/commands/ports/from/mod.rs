@@ -10,11 +10,11 @@ mod shown;
 mod told;
 mod ways;
 
-use super::super::run::HostKeys;
 use super::{PortsArgs, request, scanning};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Bar, Output, count};
+use crate::reaching::HostKeys;
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;

@@ -1,12 +1,12 @@
 //! The places that ports are looked at from.
 
-use super::super::super::run::{HostKeys, accept, can_ask};
 use super::HERE;
 use super::inside::{self, Inside};
 use super::told::fold;
 use super::ways::{Agent, By, FORWARDED_MAX, OwnProgram};
 use crate::failure::Failure;
 use crate::output::{Output, count, escaped};
+use crate::reaching::{HostKeys, accept, can_ask};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,0 +1,192 @@
+//! How other machines are reached over SSH: options of every command that goes there, and the question about hosts
+//! that are not known.
+
+use crate::failure::Failure;
+use crate::output::{Table, escaped};
+use clap::{Args, ValueEnum};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use vigie_exec::inventory::Inventory;
+use vigie_exec::ssh::config::{Overrides, Policy};
+use vigie_exec::ssh::connect::Connector;
+use vigie_exec::ssh::fleet::FAN_OUT;
+use vigie_exec::ssh::keys::Keys;
+use vigie_exec::ssh::trust::{Stranger, remember};
+
+/// Which machines, and how they are reached.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "On other machines")]
+pub(crate) struct ReachArgs {
+    /// Groups of hosts: TOML with `[groups]`, or ClusterShell's groups.conf
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+
+    /// Leave these hosts out
+    #[arg(long, value_name = "HOSTS")]
+    exclude: Option<String>,
+
+    /// So many hosts at once [default: up to 256, of which only as many as servers bear shake hands at once]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    fan_out: Option<u32>,
+
+    /// The user to be there [default: as ssh_config says]
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The port [default: as ssh_config says]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    /// A private key to try first
+    #[arg(short, long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+
+    /// Ask for a password, for hosts and for locked keys
+    #[arg(long)]
+    ask_password: bool,
+
+    /// What is done about hosts that are not known [default: as StrictHostKeyChecking says]
+    #[arg(long, value_name = "POLICY", value_enum)]
+    host_keys: Option<HostKeys>,
+
+    /// A file with known hosts, instead of your own
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+
+    /// Another file than ~/.ssh/config
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+
+    /// How long a connection may take to come about [default: as ssh_config says, else 10s]
+    #[arg(long, value_name = "SPAN", value_parser = limit)]
+    connect_timeout: Option<Duration>,
+}
+
+/// What is done about a host whose key is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HostKeys {
+    /// It is refused
+    Strict,
+    /// You are asked, once for all such hosts; without a terminal it is refused
+    Ask,
+    /// It is accepted and remembered; a changed key is refused
+    AcceptNew,
+    /// Everything is accepted: whoever is in between can read and answer
+    Off,
+}
+
+impl HostKeys {
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            HostKeys::Strict => Policy::Strict,
+            HostKeys::Ask => Policy::Ask,
+            HostKeys::AcceptNew => Policy::AcceptNew,
+            HostKeys::Off => Policy::Off,
+        }
+    }
+}
+
+impl ReachArgs {
+    /// Whether any of them is given.
+    pub(crate) fn is_given(&self) -> bool {
+        let Self { inventory, exclude, fan_out, user, port, identity, .. } = self;
+        let Self { ask_password, host_keys, known_hosts, ssh_config, connect_timeout, .. } = self;
+        let files = [inventory, identity, known_hosts, ssh_config];
+        files.iter().any(|file| file.is_some())
+            || (exclude.is_some() || user.is_some() || fan_out.is_some() || port.is_some())
+            || (*ask_password || host_keys.is_some() || connect_timeout.is_some())
+    }
+
+    /// So many hosts are under way at once.
+    pub(crate) fn fan_out(&self) -> usize {
+        self.fan_out.map_or(FAN_OUT, |n| n as usize)
+    }
+
+    /// Whether the user may be asked about hosts that are not known.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask()
+    }
+
+    /// The hosts that are meant, in order, without those that are left out.
+    pub(crate) async fn hosts(&self, text: &str) -> Result<Vec<String>, Failure> {
+        let inventory = Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))?;
+        let hosts = |text: String| {
+            let inventory = &inventory;
+            async move { inventory.hosts(&text).await.map_err(|e| Failure::of(&e).into_usage()) }
+        };
+        let mut found = hosts(text.to_owned()).await?;
+        if let Some(exclude) = &self.exclude {
+            let excluded: std::collections::HashSet<String> =
+                hosts(exclude.clone()).await?.into_iter().collect();
+            found.retain(|host| !excluded.contains(host));
+        }
+        if found.is_empty() { Err(Failure::usage("no host is left")) } else { Ok(found) }
+    }
+
+    /// What connects to them; asks for the password first, if it is to.
+    pub(crate) fn connector(&self) -> Result<Arc<Connector>, Failure> {
+        let password = match self.ask_password {
+            true => Some(rpassword::prompt_password("password: ").map_err(|e| {
+                Failure::usage("cannot ask for a password")
+                    .because(&e)
+                    .hint("it is asked for at a terminal only")
+            })?),
+            false => None,
+        };
+        let overrides = Overrides {
+            file: self.ssh_config.clone(),
+            user: self.user.clone(),
+            port: self.port,
+            identity: self.identity.clone(),
+            policy: self.host_keys.map(HostKeys::policy),
+            known_hosts: self.known_hosts.clone(),
+            connect_timeout: self.connect_timeout,
+        };
+        Ok(Connector::new(overrides, Keys::new(password)))
+    }
+}
+
+/// A time limit is longer than nothing.
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
+    match crate::instant::span(text)? {
+        Duration::ZERO => Err("no time at all; leave it away for no limit".to_owned()),
+        limit => Ok(limit),
+    }
+}
+
+/// Whether somebody is there to be asked.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
+pub(crate) fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize>, Failure> {
+    let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT"], &[]);
+    for (index, stranger) in strangers {
+        table.row([
+            escaped(hosts[*index].as_bytes()),
+            stranger.key.algorithm().to_string(),
+            stranger.fingerprint(),
+        ]);
+    }
+    if !ask(&table)? {
+        return Ok(Vec::new());
+    }
+    let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
+    remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
+    Ok(strangers.iter().map(|(index, _)| *index).collect())
+}
+
+/// Asks at the terminal.
+fn ask(table: &Table) -> std::io::Result<bool> {
+    let mut terminal = std::io::stderr();
+    for line in table.lines() {
+        writeln!(terminal, "{line}")?;
+    }
+    write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
