@@ -92,6 +92,7 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-ports/src/connect/sys.rs", "IP_RECVERR and its messages, TCP_INFO"),
     ("crates/vigie-ports/src/discovery/link.rs", "addresses of packet sockets"),
     ("xtask/src/bench/ports/router.rs", "TUNSETIFF"),
+    ("xtask/src/bench/ssh/tools.rs", "wait4(2), for what a program used"),
     ("crates/vigie-meter/src/device.rs", "a serial line in the runtime"),
     ("crates/vigie-exec/src/process.rs", "wait4(2), for what a command used; a pidfd in the runtime"),
     ("crates/vigie-tools/src/cast/batch.rs", "recvmmsg(2) and sendmmsg(2), SO_RXQ_OVFL and SO_MEMINFO"),
