@@ -169,7 +169,7 @@ impl Lab {
                 let more = if let Server::OpenSsh(more) = server { more } else { "" };
                 let at = |name: &str| self.path(name).display().to_string();
                 let text = format!(
-                    "{more}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+                    "{more}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nSetEnv SHLVL=9\n\
                      PasswordAuthentication no\n",
                     at("host"),
                     at("authorized_keys")

@@ -62,7 +62,8 @@ impl Server {
         Server::with("")
     }
 
-    /// With more lines of configuration, which win over the usual ones.
+    /// With more lines of configuration, which win over the usual ones. `SHLVL` keeps bash from reading root's `.bashrc`, which
+    /// may say anything.
     pub(crate) fn with(more: &str) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -75,7 +76,8 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
             "{more}\nPort {port}\nListenAddress 0.0.0.0\n{host_keys}AuthorizedKeysFile DIR/authorized\nPidFile none\n\
-             UsePAM no\nStrictModes no\nPasswordAuthentication no\nAcceptEnv LANG LC_*\nLogLevel VERBOSE\n"
+             UsePAM no\nStrictModes no\nPasswordAuthentication no\nAcceptEnv LANG LC_*\nLogLevel VERBOSE\n\
+             SetEnv SHLVL=9\n"
         );
         std::fs::write(at("sshd_config"), text.replace("DIR", dir.path().to_str().unwrap())).unwrap();
         Server::run_in(Arc::new(dir), port)

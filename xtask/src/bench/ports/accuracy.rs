@@ -9,7 +9,7 @@ use anyhow::Result;
 use std::time::Duration;
 
 /// Round trips, in microseconds.
-const RTTS_US: [u64; 4] = [100, 20_000, 100_000, 250_000];
+pub(super) const RTTS_US: [u64; 4] = [100, 20_000, 100_000, 250_000];
 
 /// Percent lost each way.
 const LOSSES: [u32; 3] = [0, 1, 5];
@@ -43,12 +43,15 @@ fn tally(contender: Contender, bed: &Bed, settings: &Settings, last: u16, runs: 
 /// Delays and losses, the others closed.
 pub(super) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for rtt_us in RTTS_US {
+    for &rtt_us in &settings.rtts_us {
         for loss in LOSSES {
             let bed = Bed::far(Duration::from_micros(rtt_us))?;
             bed.lose(loss)?;
             let what = format!("{} ms, {loss} % lost each way", rtt_us as f64 / 1000.0);
-            rows.extend(lines(&what, &bed, settings, ALL, loss)?);
+            let found = lines(&what, &bed, settings, ALL, loss)?;
+            // The whole table takes long.
+            found.iter().for_each(|row| eprintln!("bench: so far: {}", row.line()));
+            rows.extend(found);
         }
     }
     Ok(rows)
@@ -76,7 +79,7 @@ fn lines(what: &str, bed: &Bed, settings: &Settings, last: u16, loss: u32) -> Re
             settings.runs,
             tallied.longest.as_secs_f64()
         );
-        let is_here = peer != Contender::Rustscan || settings.rustscan.is_some();
+        let is_here = settings.peer_runs > 0 && (peer != Contender::Rustscan || settings.rustscan.is_some());
         rows.push(match is_here.then(|| tally(peer, bed, settings, last, settings.peer_runs)) {
             Some(Ok(theirs)) => {
                 let wrong = format!(

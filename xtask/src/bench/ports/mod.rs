@@ -36,9 +36,12 @@ pub(crate) struct PortsArgs {
     /// Runs on each line of the table of accuracy.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Runs of each peer there: some take minutes.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Runs of each peer there: some take minutes; 0 leaves them out.
+    #[arg(long, value_name = "N", default_value_t = 3)]
     peer_runs: u32,
+    /// Round trips of the table of accuracy, in microseconds.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = accuracy::RTTS_US)]
+    rtts_us: Vec<u64>,
     /// Measures this binary and builds none.
     #[arg(long, value_name = "PROGRAM")]
     vigie: Option<PathBuf>,
@@ -78,6 +81,7 @@ pub(super) struct Settings {
     pub(super) rounds: u32,
     pub(super) runs: u32,
     pub(super) peer_runs: u32,
+    pub(super) rtts_us: Vec<u64>,
 }
 
 pub(crate) fn run(args: &PortsArgs) -> Result<()> {
@@ -90,6 +94,7 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
         rounds: args.rounds,
         runs: args.runs,
         peer_runs: args.peer_runs,
+        rtts_us: args.rtts_us.clone(),
     };
     let mut report = Report::default();
     let steps = Step::value_variants().iter().copied();

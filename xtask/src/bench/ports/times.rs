@@ -17,18 +17,20 @@ const FEW: u16 = 10_000;
 /// not ours.
 fn race<const N: usize>(bed: &Bed, settings: &Settings, contenders: [Contender; N]) -> Result<[Series; N]> {
     let mut times = std::array::from_fn(|_| Series::new(Unit::Seconds));
+    let mut given_up = [false; N];
     for round in 0..settings.rounds as usize {
         for turn in 0..N {
             let index = (round + turn) % N;
             let contender = contenders[index];
-            if contender == Contender::Rustscan && settings.rustscan.is_none() {
+            if given_up[index] || contender == Contender::Rustscan && settings.rustscan.is_none() {
                 continue;
             }
             let ours = matches!(contender, Contender::Connect | Contender::Syn);
             let found = match contender.scan(bed, settings, ALL) {
-                // A peer that fails has no time; ours must not.
+                // A peer that fails, or takes minutes, has no time and is not tried again; ours must not.
                 Err(error) if !ours => {
                     eprintln!("bench: {}: {error:#}", contender.name());
+                    given_up[index] = true;
                     continue;
                 }
                 found => found?,

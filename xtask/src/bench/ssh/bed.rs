@@ -1,5 +1,6 @@
 //! One sshd of Debian in a namespace of its own, which answers on all of 127.0.0.0/8: as many machines as one likes. Its
-//! settings are the defaults, `MaxStartups` included; only keys and ports are its own.
+//! settings are the defaults, `MaxStartups` included; only the keys are its own. `SHLVL` keeps bash from reading root's
+//! `.bashrc`: what that does is the same for all contenders, may take longer than they do, and may wait for a lock.
 
 use super::super::roles::bed::quietly;
 use super::super::roles::namespace::Namespace;
@@ -12,11 +13,6 @@ use std::time::{Duration, Instant};
 
 /// How long sshd may take to listen.
 const READY: Duration = Duration::from_secs(10);
-
-/// Starts sshd where root's shell has no start-up file: what that does is the same for all contenders, takes longer than they
-/// do, and may wait for a lock. The mount is in a namespace of its own.
-const WITHOUT_BASHRC: &str = "mount --make-rprivate / && \
-    { [ ! -e /root/.bashrc ] || mount --bind /dev/null /root/.bashrc; } && exec /usr/sbin/sshd -D -f \"$0\"";
 
 /// The namespace, with an sshd in it.
 pub(super) struct Bed {
@@ -38,7 +34,7 @@ impl Bed {
         let public = fs::read_to_string(at("host.pub")).context("ssh-keygen wrote no key")?;
         fs::write(at("known_hosts"), format!("127.* {public}")).context("cannot write known hosts")?;
         let server = format!(
-            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\n",
+            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\nSetEnv SHLVL=9\n",
             at("host"),
             at("id.pub")
         );
@@ -53,7 +49,7 @@ impl Bed {
         fs::write(at("config"), client).context("cannot write ssh's configuration")?;
         let space = Namespace::new("ssh-fleet")?;
         let mut sshd = Command::new("ip");
-        sshd.args(["netns", "exec", &space.name, "sh", "-c", WITHOUT_BASHRC, &at("sshd_config")]);
+        sshd.args(["netns", "exec", &space.name, "/usr/sbin/sshd", "-D", "-f", &at("sshd_config")]);
         let sshd = Running::start(&mut sshd, &dir.join("sshd.log"))?;
         let bed = Bed { _sshd: sshd, space, config: dir.join("config") };
         let start = Instant::now();

@@ -175,7 +175,7 @@ fn listen(space: &Namespace) -> Result<Running> {
 fn serve(space: &Namespace, dir: &Path, number: u8) -> Result<Running> {
     let config = dir.join(format!("sshd{number}"));
     let text = format!(
-        "HostKey {0}/host\nAuthorizedKeysFile {0}/id.pub\nPidFile none\nUsePAM no\nStrictModes no\n",
+        "HostKey {0}/host\nAuthorizedKeysFile {0}/id.pub\nPidFile none\nUsePAM no\nStrictModes no\nSetEnv SHLVL=9\n",
         dir.display()
     );
     std::fs::write(&config, text).context("cannot write a configuration")?;
