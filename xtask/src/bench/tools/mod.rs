@@ -1,10 +1,14 @@
-//! `cargo xtask bench tools`: the echo beside socat and ncat, and the datagrams against a relay that tells the truth.
+//! `cargo xtask bench tools`: the echo beside socat and ncat, the datagrams against a relay that tells the truth, the meter with
+//! flipped bits and without its database, and every script of Debian's Python.
 //!
-//! In reading order: `echo` · `load` many clients in one thread · `cast` · `relay` what a network does to datagrams.
+//! In reading order: `echo` · `load` many clients in one thread · `cast` · `relay` what a network does to datagrams ·
+//! `meter` · `inspect`.
 
 mod cast;
 mod echo;
+mod inspect;
 mod load;
+mod meter;
 mod relay;
 
 use super::built;
@@ -54,6 +58,12 @@ enum Step {
     CastRelay,
     /// 200,000 datagrams a second.
     CastRate,
+    /// Every flipped bit of a frame.
+    MeterFlips,
+    /// A database that is away for a minute.
+    MeterOutage,
+    /// Every script of Debian's Python.
+    Inspect,
 }
 
 /// What every step is given.
@@ -91,6 +101,9 @@ pub(crate) fn run(args: &ToolsArgs) -> Result<()> {
             Step::EchoIdle => echo::idle(&bench),
             Step::CastRelay => cast::truth(&mut bench),
             Step::CastRate => cast::rate(&bench),
+            Step::MeterFlips => meter::flips(),
+            Step::MeterOutage => meter::outage(&mut bench),
+            Step::Inspect => inspect::all(&mut bench),
         });
     }
     report.notes.push(noise::machine()?);
