@@ -33,8 +33,8 @@ pub type MakeEngine = Box<dyn FnMut() -> Result<Engine, StartError> + Send>;
 /// What the capture is told to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Some of what the hub has recorded.
-    Learn(Vec<KnownEdge>),
+    /// Some of what the hub has recorded; told when it was taken in, so that no more than a little waits.
+    Learn { edges: Vec<KnownEdge>, taken: oneshot::Sender<()> },
     /// All of it was told: begin.
     Start { cause: GapCause, since: Option<UnixNanos> },
     /// Forget everything and wait to be taught: a new incarnation begins.
@@ -200,7 +200,7 @@ impl Capture {
                 // Questions, and readings that nobody was told of.
                 Order::Flush(_) | Order::Status(_) | Order::ReadsDone { .. } => {}
                 Order::Requeue(nodes) => nodes.into_iter().for_each(|node| self.engine.requeue(node)),
-                Order::Learn(_) | Order::Start { .. } | Order::Restart { .. } => return Ok(false),
+                Order::Learn { .. } | Order::Start { .. } | Order::Restart { .. } => return Ok(false),
             }
         }
         if !self.started || self.generation != generation {
@@ -289,7 +289,10 @@ impl Capture {
 
     async fn obey(&mut self, order: Order) {
         match order {
-            Order::Learn(edges) => edges.iter().for_each(|edge| self.engine.learn(edge)),
+            Order::Learn { edges, taken } => {
+                edges.iter().for_each(|edge| self.engine.learn(edge));
+                let _link_broke = taken.send(());
+            }
             Order::Start { cause, since } => {
                 self.engine.start(cause, since);
                 self.started = true;

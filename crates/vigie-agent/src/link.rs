@@ -281,17 +281,23 @@ impl LinkSide {
             let _ending = self.shared.orders.send(start);
             return None;
         }
-        // Whatever an earlier, broken telling left behind is forgotten.
-        let _ending = self.shared.orders.send(Order::Restart { generation: self.sources.generation });
-        let (shared, taught) = (self.shared.clone(), Arc::clone(&self.taught));
+        let (shared, taught, generation) =
+            (self.shared.clone(), Arc::clone(&self.taught), self.sources.generation);
         Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            match learn(&shared, &caller).await {
-                Ok(()) => {
-                    taught.send_replace(true);
-                    let _ending = shared.orders.send(start);
+            let mut waits = Backoff::new();
+            loop {
+                // Whatever an earlier, broken telling left behind is forgotten.
+                let _ending = shared.orders.send(Order::Restart { generation });
+                match learn(&shared, &caller).await {
+                    Ok(()) => break,
+                    // It may be building its index anew. Nothing is recorded until it tells, and the link may hold for
+                    // months.
+                    Err(why) => tracing::warn!("the hub did not tell what it has; it is asked again: {why}"),
                 }
-                Err(why) => tracing::warn!("the hub did not tell what it has: {why}"),
+                tokio::time::sleep(waits.next_wait()).await;
             }
+            taught.send_replace(true);
+            let _ending = shared.orders.send(start);
         })))
     }
 
@@ -338,6 +344,7 @@ async fn greet(link: Link, hello: Hello) -> Result<(FrameReader, FrameWriter, We
 
 async fn learn(shared: &Shared, caller: &Caller) -> Result<(), String> {
     let mut parts = caller.request(TREE, Bytes::new(), TREE_WITHIN).map_err(|e| e.to_string())?;
+    let mut before: Option<oneshot::Receiver<()>> = None;
     while let Some(part) = parts.next().await {
         let part = part.map_err(|e| e.to_string())?;
         let mut decoder = minicbor::Decoder::new(&part);
@@ -345,7 +352,13 @@ async fn learn(shared: &Shared, caller: &Caller) -> Result<(), String> {
         while decoder.position() < part.len() {
             edges.push(decoder.decode::<KnownEdge>().map_err(|e| e.to_string())?);
         }
-        shared.orders.send(Order::Learn(edges)).map_err(|_| "the agent stops")?;
+        // One part is taken in while the next is decoded: a tree has no end of them.
+        if let Some(before) = before.take() {
+            before.await.map_err(|_| "the agent stops")?;
+        }
+        let (taken, is_taken) = oneshot::channel();
+        shared.orders.send(Order::Learn { edges, taken }).map_err(|_| "the agent stops")?;
+        before = Some(is_taken);
     }
     Ok(())
 }

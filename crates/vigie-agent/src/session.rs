@@ -446,6 +446,8 @@ async fn read_frames(mut reader: FrameReader, frames: mpsc::Sender<Result<Frame,
         let next = match reader.next().await {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(Ended::HungUp),
+            // The link works: what came over it is no frame, and the hub is told.
+            Err(WireError::Frame(why)) => Err(Ended::Violation(why.to_string())),
             Err(why) => Err(Ended::Link(why)),
         };
         let over = next.is_err();

@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use vigie_model::{
-    AgentRecord, BlockKind, BlockList, Content, Digest, DigestKind, FileEvent, Incarnation, MachineId,
-    Origin, PayloadError, RecordNo, Seq,
+    AgentRecord, BlockKind, BlockList, Content, Digest, FileEvent, Incarnation, MachineId, Origin,
+    PayloadError, RecordNo, Seq,
 };
 use vigie_store::{Batch, CommitError, Committed, NewRecord, Store};
 use vigie_wire::Frame;
@@ -33,8 +33,8 @@ pub(crate) enum Item {
     Records(RecordNo, Vec<AgentRecord>),
 }
 
-/// Bytes of stored blocks after which a batch is not made larger: about as much as a disk writes in the
-/// time of a few syncs.
+/// Bytes of stored blocks and of records after which a batch is not made larger: about as much as a disk writes in the
+/// time of a few syncs. With the largest item on top it is still far from what the store refuses.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Records after which a batch is not made larger; the same reason.
 const BATCH_RECORDS_MAX: usize = 2048;
@@ -63,7 +63,8 @@ pub(crate) struct Flow {
 struct Next {
     batch: Batch,
     fresh: HashSet<(BlockKind, Digest)>,
-    stored_bytes: usize,
+    /// Of stored blocks and payloads.
+    bytes: usize,
     credit: Credit,
 }
 
@@ -127,7 +128,7 @@ impl Flow {
             if let Some(list) = list {
                 self.check_children(&block.digest, &list, next)?;
             }
-            next.stored_bytes += block.stored.len();
+            next.bytes += block.stored.len();
             next.fresh.insert((block.kind, block.digest));
             next.batch.blocks.push(block);
         }
@@ -163,6 +164,7 @@ impl Flow {
             }
             let n = RecordNo(first.0.saturating_add(i as u64));
             let origin = Origin { machine: self.machine, incarnation: self.incarnation, n };
+            next.bytes += fact.payload.len();
             next.batch.records.push(NewRecord { origin, fact });
             next.credit.records += 1;
             next.credit.last = Some(n);
@@ -171,14 +173,8 @@ impl Flow {
     }
 
     fn check_content(&self, content: &Content, next: &Next) -> Result<(), Ended> {
-        if content.size == 0 {
-            return Ok(());
-        }
-        let kind = match content.digest_kind {
-            DigestKind::Whole => BlockKind::Data,
-            DigestKind::List => BlockKind::List,
-        };
-        match self.first_missing(&[(kind, content.digest)], next)? {
+        let Some(root) = content.root_block() else { return Ok(()) };
+        match self.first_missing(&[root], next)? {
             None => Ok(()),
             Some(missing) => Err(Ended::violation(format!("content {missing} was stated but never sent"))),
         }
@@ -222,7 +218,7 @@ impl Next {
     }
 
     fn is_full(&self) -> bool {
-        self.stored_bytes >= BATCH_BYTES_MAX || self.batch.records.len() >= BATCH_RECORDS_MAX
+        self.bytes >= BATCH_BYTES_MAX || self.batch.records.len() >= BATCH_RECORDS_MAX
     }
 }
 

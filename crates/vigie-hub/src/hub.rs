@@ -238,8 +238,9 @@ impl Hub {
         self.inner.authority.as_ref().map(|(tls, _)| tls)
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.inner.stopping.is_cancelled()
+    /// Cancelled when it stops.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
     }
 
     /// Makes a one-time token with which a machine of this name enrols.
@@ -339,7 +340,7 @@ impl Hub {
     async fn serve_stranger(&self, link: Link) {
         let Some((tls, invites)) = &self.inner.authority else { return };
         let remote = link.remote();
-        match serve_stranger(link, tls, invites, self).await {
+        match serve_stranger(link, tls, invites, self, &self.inner.stopping).await {
             Ok(new) => tracing::info!(machine = new.name, ?remote, "enrolled"),
             Err(why) => self.refused(remote, "no enrolment", &why),
         }
@@ -387,7 +388,12 @@ impl Hub {
             let Some(tls) = self.tls().cloned() else { return };
             let hub = self.clone();
             self.inner.tasks.spawn(async move {
-                match tls.accept(tcp).await {
+                let accepted = tokio::select! {
+                    // Whoever dawdles over a handshake holds up no stop.
+                    () = hub.inner.stopping.cancelled() => return,
+                    accepted = tls.accept(tcp) => accepted,
+                };
+                match accepted {
                     Ok(link) => hub.serve(link),
                     Err(why) => hub.refused(Some(remote), "no session", &why),
                 }

@@ -72,7 +72,7 @@ impl Intake {
                     self.take(frame).await
                 }
                 Ok(None) => Err(Ended::ByPeer(None)),
-                Err(why) => Err(Ended::Link(why)),
+                Err(why) => Err(why.into()),
             },
             // Nothing more has arrived: what there is need not wait for company.
             () = std::future::ready(()), if blocks_wait => self.verify().await,
@@ -81,7 +81,7 @@ impl Intake {
     }
 
     fn stopped(&self) -> Ended {
-        if self.hub.is_stopping() {
+        if self.hub.stopping().is_cancelled() {
             Ended::closed(CloseCode::Shutdown, "the hub stops")
         } else {
             Ended::closed(CloseCode::Replaced, "a newer connection of this machine took over")

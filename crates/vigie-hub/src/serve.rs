@@ -18,6 +18,16 @@ pub(crate) fn spawn(hub: Hub, card: MachineCard, call: IncomingCall) {
 }
 
 async fn tree(hub: &Hub, card: &MachineCard, mut call: IncomingCall) {
+    // What is acknowledged may not be in the index yet. Without it the tree would be an older one, and what was undone
+    // since then would pass for what never happened.
+    match hub.store().last_of(card.id) {
+        Ok(None) => {}
+        Ok(Some(last)) => tokio::select! {
+            () = hub.visible(last.seq) => {}
+            _gone = call.gone() => return,
+        },
+        Err(why) => return call.fail(Failure::new(FailureCode::Failed, why.to_string())).await,
+    }
     let mut parts = TreeParts::new(hub.store().clone(), card.id);
     loop {
         // Reading the index blocks.

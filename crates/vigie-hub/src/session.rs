@@ -15,6 +15,7 @@ use crate::sessions::{Claim, Open, Place};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use vigie_model::{Incarnation, RecordNo, Seq, UnixNanos};
 use vigie_store::{Health, Store};
@@ -69,6 +70,16 @@ impl Ended {
     }
 }
 
+impl From<WireError> for Ended {
+    fn from(error: WireError) -> Self {
+        match error {
+            // The link works: what came over it is no frame, and whoever sent it is told.
+            WireError::Frame(why) => Self::violation(why.to_string()),
+            broken => Ended::Link(broken),
+        }
+    }
+}
+
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -83,16 +94,25 @@ impl std::fmt::Display for Ended {
 /// The way to the writer of a session. What is sent into a session that has ended is dropped: why it ended
 /// is told elsewhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing(mpsc::Sender<Frame>);
+pub(crate) struct Outgoing {
+    frames: mpsc::Sender<Frame>,
+    /// Cancelled when the session must end: from then on nothing waits for an agent that does not read.
+    over: CancellationToken,
+}
 
 impl Outgoing {
+    /// Sends a frame, waiting for room as long as the session goes on.
     pub(crate) async fn send(&self, frame: Frame) {
-        let _ended = self.0.send(frame).await;
+        tokio::select! {
+            biased;
+            _ended = self.frames.send(frame) => {}
+            () = self.over.cancelled() => {}
+        }
     }
 
     /// Sends a frame if there is room at once.
     pub(crate) fn try_send(&self, frame: Frame) -> bool {
-        self.0.try_send(frame).is_ok()
+        self.frames.try_send(frame).is_ok()
     }
 }
 
@@ -150,7 +170,15 @@ enum Greeting {
 
 async fn greet(hub: &Hub, reader: &mut FrameReader, card: &MachineCard) -> Result<(Hello, Place), Greeting> {
     let refuse = |code, reason: String| Greeting::Refused(Refuse { code, reason });
-    let first = reader.next_within(HANDSHAKE_TIME_MAX).await.map_err(Greeting::Link)?;
+    let first = tokio::select! {
+        () = hub.stopping().cancelled() => {
+            return Err(refuse(RefuseCode::Unavailable, "the hub stops".into()));
+        }
+        first = reader.next_within(HANDSHAKE_TIME_MAX) => first.map_err(|why| match why {
+            WireError::Frame(why) => refuse(RefuseCode::Malformed, why.to_string()),
+            broken => Greeting::Link(broken),
+        })?,
+    };
     let Some(Frame::Hello(hello)) = first else {
         return Err(refuse(RefuseCode::Malformed, "the first frame must be Hello".into()));
     };
@@ -191,7 +219,7 @@ async fn live(
         Err(ended) => return ended,
     };
     let (out, frames) = mpsc::channel(OUTGOING_MAX);
-    let out = Outgoing(out);
+    let out = Outgoing { frames: out, over: place.stop().clone() };
     let (call_frames, calls_out) = mpsc::channel(CALL_FRAMES_MAX);
     let writing = tokio::spawn(write_frames(writer, frames, calls_out));
     out.send(Frame::Welcome(Welcome {
@@ -268,6 +296,7 @@ async fn live(
 /// Intake and flow together. When the intake ends, the flow still finishes what it was given; when the flow
 /// ends first, it failed, and nothing more can be taken in.
 async fn both(intake: Intake, reader: &mut FrameReader, flow: Flow, incoming: mpsc::Receiver<Item>) -> Ended {
+    let over = intake.stop.clone();
     let flowing = flow.run(incoming);
     tokio::pin!(flowing);
     let taking = intake.run(reader);
@@ -278,10 +307,14 @@ async fn both(intake: Intake, reader: &mut FrameReader, flow: Flow, incoming: mp
             Err(ended) => ended,
             Ok(()) => Ended::internal("the way to the store ended early"),
         },
-        ended = &mut taking => match flowing.await {
-            Err(failed) => failed,
-            Ok(()) => ended,
-        },
+        ended = &mut taking => {
+            // What is still to become durable is acknowledged as far as there is room for it.
+            over.cancel();
+            match flowing.await {
+                Err(failed) => failed,
+                Ok(()) => ended,
+            }
+        }
     }
 }
 

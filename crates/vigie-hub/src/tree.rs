@@ -12,8 +12,8 @@ const EDGES_AT_ONCE: usize = 16_384;
 /// Bytes at which a part of the answer ends: what is urgent goes between two parts, on a slow link too.
 const PART_BYTES_AIM: usize = 32 * 1024;
 
-/// The tree in parts of whole edges in CBOR, parents before their children. Nothing else writes this
-/// machine's records meanwhile, because its session asks.
+/// The tree in parts of whole edges in CBOR, parents before their children, as of all that can be read when it begins.
+/// Nothing else writes this machine's records meanwhile, because its session asks.
 pub(crate) struct TreeParts {
     walk: Walk,
     over: bool,

@@ -50,6 +50,17 @@ pub struct Content {
     pub pending: bool,
 }
 
+impl Content {
+    /// The block that the digest names; none for the empty content, which needs none.
+    pub fn root_block(&self) -> Option<(BlockKind, Digest)> {
+        match self.digest_kind {
+            DigestKind::Whole if self.size == 0 && self.digest == Digest::of_data(b"") => None,
+            DigestKind::Whole => Some((BlockKind::Data, self.digest)),
+            DigestKind::List => Some((BlockKind::List, self.digest)),
+        }
+    }
+}
+
 /// What the bytes of a block are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlockKind {

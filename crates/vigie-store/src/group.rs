@@ -10,8 +10,7 @@ use crate::types::{Batch, Committed, LastOf, NewBlock, NewRecord};
 use std::collections::{HashMap, HashSet};
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use vigie_model::{
-    BlockKind, BlockList, Content, Digest, DigestKind, FileEvent, Incarnation, MachineId, Origin, RecordNo,
-    Seq, Stream,
+    BlockKind, BlockList, Digest, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, Stream,
 };
 
 /// A group in the making.
@@ -39,15 +38,6 @@ pub(crate) struct Ends {
 
 /// The number of `content` records in the envelope, the one kind that names blocks.
 const CONTENT_KIND: u16 = 5;
-
-/// The block that a content's digest names; the empty content needs none.
-pub(crate) fn root_block(content: &Content) -> Option<(BlockKind, Digest)> {
-    match content.digest_kind {
-        DigestKind::Whole if content.size == 0 && content.digest == Digest::of_data(b"") => None,
-        DigestKind::Whole => Some((BlockKind::Data, content.digest)),
-        DigestKind::List => Some((BlockKind::List, content.digest)),
-    }
-}
 
 impl<'a> Group<'a> {
     /// An empty group whose first record gets the number `next`.
@@ -136,7 +126,7 @@ impl<'a> Group<'a> {
             }
             // What cannot be decoded is journaled as it is, and names nothing.
             let Ok(FileEvent::Content(stored)) = FileEvent::decode(fact) else { continue };
-            if let Some((kind, digest)) = root_block(&stored.content)
+            if let Some((kind, digest)) = stored.content.root_block()
                 && !self.present(kind, &digest)?
             {
                 return Err(CommitError::MissingBlock(digest));

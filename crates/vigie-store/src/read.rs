@@ -2,7 +2,6 @@
 
 use crate::compress::open_block;
 use crate::error::{ReadError, StoreError};
-use crate::group::root_block;
 use crate::pack::BlockReadError;
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -51,7 +50,7 @@ struct Part {
 
 impl ContentReader {
     pub(crate) fn new(shared: Arc<Shared>, content: &Content) -> Self {
-        let root = root_block(content).map(|(kind, digest)| Part {
+        let root = content.root_block().map(|(kind, digest)| Part {
             digest,
             list: (kind == BlockKind::List).then_some(LIST_LEVELS_MAX),
             size: content.size,

@@ -19,6 +19,7 @@ use crate::tls::agent::{ConnectError, connect_pinned};
 use crate::tls::hub::HubTls;
 use crate::token::Token;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use vigie_model::{Clock, MachineId};
 
 /// What the hub does with an enrolment, between the token and the certificate.
@@ -74,6 +75,9 @@ pub enum StrangerError {
     /// It sent something else, though it has no certificate.
     #[error("a peer without a certificate sent {0}")]
     Unexpected(&'static str),
+    /// The hub stops.
+    #[error("the hub stops")]
+    Stopping,
     /// The link failed.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -94,6 +98,7 @@ impl StrangerError {
                 let Versions { min, max } = Versions::OURS;
                 (RefuseCode::Version, format!("the hub speaks versions {min} to {max} of the protocol"))
             }
+            StrangerError::Stopping => (RefuseCode::Unavailable, self.to_string()),
             StrangerError::Unexpected(_) => {
                 (RefuseCode::NotEnrolled, "only a machine with a certificate may do this".into())
             }
@@ -118,7 +123,7 @@ fn claim_code(error: &ClaimError) -> RefuseCode {
 }
 
 /// The hub's side: hears a peer without a certificate out, and closes the link. Bounded in time, but for
-/// what `enroller` takes.
+/// what `enroller` takes. Once `stop` is cancelled, nobody is waited for who has not asked yet.
 ///
 /// # Errors
 /// For the log; the hub goes on.
@@ -127,9 +132,10 @@ pub async fn serve_stranger(
     hub: &HubTls,
     invites: &Arc<Invites>,
     enroller: &dyn Enroller,
+    stop: &CancellationToken,
 ) -> Result<NewMachine, StrangerError> {
     let (mut reader, writer) = link.split();
-    match hear(&mut reader, hub, invites, enroller).await {
+    match hear(&mut reader, hub, invites, enroller, stop).await {
         Ok(enrolled) => {
             let machine = NewMachine { id: enrolled.machine, name: enrolled.name };
             let answer = Enrolled { machine: machine.id, chain: enrolled.chain };
@@ -155,8 +161,14 @@ async fn hear(
     hub: &HubTls,
     invites: &Arc<Invites>,
     enroller: &dyn Enroller,
+    stop: &CancellationToken,
 ) -> Result<Accepted, StrangerError> {
-    let enroll = match reader.next_within(HANDSHAKE_TIME_MAX).await? {
+    // Only here: an enrolment that has begun must not be broken off in the middle.
+    let first = tokio::select! {
+        () = stop.cancelled() => return Err(StrangerError::Stopping),
+        first = reader.next_within(HANDSHAKE_TIME_MAX) => first?,
+    };
+    let enroll = match first {
         Some(Frame::Enroll(enroll)) => enroll,
         Some(other) => return Err(StrangerError::Unexpected(other.kind().name())),
         None => return Err(StrangerError::Unexpected("nothing")),

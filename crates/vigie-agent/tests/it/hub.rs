@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use vigie_agent::MemoryDial;
 use vigie_model::{MachineId, UnixNanos};
-use vigie_wire::frame::{CloseCode, LastRecord, Welcome};
+use vigie_wire::frame::{CloseCode, Failure, FailureCode, LastRecord, Welcome};
 use vigie_wire::{Calls, Frame, Link, MachineCard, TREE};
 
 pub(crate) const MACHINE: MachineId = MachineId([7; 16]);
@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub(crate) last: Option<LastRecord>,
     /// How often its tree was asked for.
     pub(crate) trees: u32,
+    /// How often it will still say that it cannot tell it.
+    pub(crate) failing: u32,
     /// What agents said last, session by session.
     pub(crate) last_words: Vec<Option<CloseCode>>,
 }
@@ -74,8 +76,14 @@ async fn serve(link: Link, seen: &Mutex<Seen>) -> Result<(), vigie_wire::WireErr
             Some(other) => {
                 let Ok(Some(call)) = calls.take(other) else { continue };
                 assert_eq!(call.capability(), TREE);
-                seen.lock().unwrap().trees += 1;
-                tokio::spawn(call.finish(Bytes::new()));
+                let mut seen = seen.lock().unwrap();
+                seen.trees += 1;
+                if let Some(left) = seen.failing.checked_sub(1) {
+                    seen.failing = left;
+                    tokio::spawn(call.fail(Failure::new(FailureCode::Failed, "not now")));
+                } else {
+                    tokio::spawn(call.finish(Bytes::new()));
+                }
             }
         }
     }

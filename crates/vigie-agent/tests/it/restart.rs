@@ -113,6 +113,18 @@ async fn a_snapshot_that_is_damaged_or_of_another_stop_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_hub_that_cannot_tell_its_tree_is_asked_again_over_the_same_link() {
+    let fs = tree();
+    let (dial, seen) = hub(None);
+    seen.lock().unwrap().failing = 2;
+    let (agent, _running) = start(&fs, dial, None);
+    tokio::time::timeout(WITHIN, agent.flush()).await.expect("in time").unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!((seen.trees, seen.last_words.len()), (3, 0), "in one session, which goes on");
+    assert!(seen.last.is_some(), "something is recorded");
+}
+
+#[tokio::test]
 async fn a_hub_is_told_that_the_agent_stops() {
     let fs = tree();
     let (dial, seen) = hub(None);

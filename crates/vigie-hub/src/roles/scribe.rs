@@ -81,14 +81,18 @@ async fn write(hub: Hub, roles: Roles, mut jobs: mpsc::UnboundedReceiver<Job>) {
     }
 }
 
-/// Journals until it is done. The error is that it never will be: the store has failed, or is closed.
+/// Journals until it is done. The error is that it never will be: the store has failed, or is closed, or the hub stops
+/// while its disk is full.
 async fn commit(hub: &Hub, facts: &[AgentRecord]) -> Result<(), CommitError> {
     loop {
         match hub.own().lock().await.state_all(facts.to_vec()).await {
             Ok(_) => return Ok(()),
             Err(CommitError::DiskFull) => {
                 tracing::warn!("no role is given while the disk is full");
-                tokio::time::sleep(AGAIN).await;
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = hub.stopping().cancelled() => return Err(CommitError::DiskFull),
+                }
             }
             Err(why) => {
                 tracing::error!("roles cannot be recorded, so none is given any more: {why}");

@@ -1,12 +1,11 @@
 //! Leases on clocks that jump, and on a hub that sleeps.
 
-use crate::peer::{Agent, WITHIN};
+use crate::peer::{Agent, WITHIN, assemble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-use vigie_hub::{Change, Cpu, Hub, Parts};
+use vigie_hub::{Change, Hub};
 use vigie_model::{Clock, Epoch, MachineId, SystemClock, UnixNanos};
-use vigie_role::clock::Alarm;
 use vigie_role::message::{Grant, Join};
 use vigie_role::words::Stamp;
 use vigie_role::{BootId, Cause, FromMember, GroupName, ToMember, notice};
@@ -90,16 +89,7 @@ async fn start(dir: &std::path::Path) -> (Hub, Arc<Moved>, [Agent; 2]) {
     let clock = Arc::new(Moved::default());
     let (store, committer) = Store::open(dir, Options::default()).unwrap();
     committer.spawn_thread().unwrap();
-    let leases: Arc<dyn Clock> = clock.clone();
-    let parts = Parts {
-        store,
-        clock: clock.clone(),
-        cpu: Cpu::Threads,
-        machine: MachineId([9; 16]),
-        authority: None,
-        leases: (leases.clone(), Alarm::Runtime(leases)),
-    };
-    let hub = Hub::assemble(parts).unwrap();
+    let hub = assemble(store, clock.clone());
     hub.change_group(group(), Change { ttl: Some(HOUR), ..Change::default() }).await.unwrap();
     let [alpha, beta] = [1, 2].map(|n| MachineId([n; 16]));
     let mut alpha = Agent::connect(&hub, alpha, 1, 1).await;

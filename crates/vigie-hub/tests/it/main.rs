@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
 mod away;
+mod backlog;
+mod held;
 mod hostile;
 mod leases;
 mod peer;
+mod stopping;
+mod tree;

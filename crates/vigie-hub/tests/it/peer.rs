@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use vigie_hub::{Config, Hub, Running};
+use vigie_hub::{Config, Cpu, Hub, Parts, Running};
 use vigie_model::files::{GapClosed, GapOpened};
 use vigie_model::{
     AgentRecord, BytePath, Clock, FileEvent, GapCause, Incarnation, MachineId, RecordNo, SystemClock,
     UnixNanos,
 };
+use vigie_role::clock::Alarm;
+use vigie_store::Store;
 use vigie_wire::frame::{Close, CloseCode, Hello, InstanceId, Records, Versions};
 use vigie_wire::{Frame, FrameReader, FrameWriter, MachineCard, Peer, memory_pair};
 
@@ -18,8 +20,21 @@ pub(crate) async fn start(dir: &std::path::Path) -> (Hub, Running) {
     Hub::start(config, Arc::new(SystemClock::default())).await.unwrap()
 }
 
+/// A hub on this store and in this time, which listens nowhere and gives no certificates.
+pub(crate) fn assemble(store: Store, clock: Arc<dyn Clock>) -> Hub {
+    let machine = MachineId([9; 16]);
+    let leases = (Arc::clone(&clock), Alarm::Runtime(Arc::clone(&clock)));
+    Hub::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority: None, leases }).unwrap()
+}
+
 pub(crate) fn now() -> UnixNanos {
     SystemClock::default().wall()
+}
+
+/// What its certificate would say.
+pub(crate) fn card(machine: MachineId) -> MachineCard {
+    let not_after = UnixNanos(i64::MAX);
+    MachineCard { id: machine, name: "m".into(), certificate: [0; 32], not_after }
 }
 
 /// The agent's end of a session that was welcomed.
@@ -30,13 +45,8 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) async fn connect(hub: &Hub, machine: MachineId, incarnation: u64, process: u8) -> Agent {
-        let card = MachineCard {
-            id: machine,
-            name: "m".into(),
-            certificate: [0; 32],
-            not_after: UnixNanos(i64::MAX),
-        };
-        let (hub_end, our_end, _) = memory_pair(Peer::Machine(card), Peer::Hub { hub: hub.machine() });
+        let peer = Peer::Machine(card(machine));
+        let (hub_end, our_end, _) = memory_pair(peer, Peer::Hub { hub: hub.machine() });
         hub.serve(hub_end);
         let (reader, writer) = our_end.split();
         let mut agent = Agent { reader, writer };
@@ -62,6 +72,17 @@ impl Agent {
         tokio::time::timeout(WITHIN, self.reader.next()).await.expect("in time").unwrap().unwrap()
     }
 
+    /// Waits for this frame, whatever else comes before it.
+    pub(crate) async fn until(&mut self, wanted: Frame) {
+        loop {
+            match self.next().await {
+                frame if frame == wanted => return,
+                Frame::Close(close) => panic!("{:?}: {}", close.code, close.reason),
+                _ => {}
+            }
+        }
+    }
+
     /// Tells two records from this number on, and waits until they are durable.
     pub(crate) async fn tell(&mut self, first_n: u64) {
         let root = BytePath::new(&b"/srv"[..]).unwrap();
@@ -70,7 +91,7 @@ impl Agent {
         let closed = FileEvent::GapClosed(GapClosed { root });
         let records: Vec<AgentRecord> = vec![opened.encode(now()), closed.encode(now())];
         self.send(Frame::Records(Records { first_n: RecordNo(first_n), records })).await;
-        while self.next().await != (Frame::Ack { n: RecordNo(first_n + 1) }) {}
+        self.until(Frame::Ack { n: RecordNo(first_n + 1) }).await;
     }
 
     /// Ends, and waits until the hub has ended too: after that the session is over.

@@ -7,7 +7,6 @@ mod compare;
 use crate::body::{Body, Place};
 use crate::compress::{decompress, open_block};
 use crate::error::{KvError, StoreError, explain};
-use crate::group::root_block;
 use crate::journal::{Damage, Frame};
 use crate::limits::AFFECTED_MAX;
 use crate::pack::{self, BlockReadError};
@@ -163,7 +162,7 @@ fn name_files(shared: &Shared, tail: Seq, report: &mut VerifyReport) -> Result<(
         for run in &frame.body.runs {
             for fact in &run.facts {
                 let Ok(FileEvent::Content(stored)) = FileEvent::decode(fact) else { continue };
-                let Some((_, digest)) = root_block(&stored.content) else { continue };
+                let Some((_, digest)) = stored.content.root_block() else { continue };
                 for at in taint.get(&digest).into_iter().flatten() {
                     files[*at].insert((run.machine, stored.node));
                 }

@@ -3,11 +3,13 @@
 //! [`Teller`] tells one record at a time and needs to be told them in journal order; [`Selection`] says which
 //! of them are wanted, and [`Walk`] goes through them page by page.
 
+mod missing;
 mod paths;
 mod select;
 mod tell;
 mod walk;
 
+pub use missing::Missing;
 pub use select::{Kind, Selection, Since, UnknownKind};
 pub use tell::{Teller, unjournaled};
 pub use walk::{Enough, Page, Walk, WalkError};

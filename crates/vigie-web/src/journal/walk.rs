@@ -1,5 +1,6 @@
 //! Going through the journal page by page, so that whoever asked can leave between two pages.
 
+use super::missing::Missing;
 use super::select::Selection;
 use super::tell::Teller;
 use crate::limits::RECORDS_PER_READ;
@@ -38,6 +39,7 @@ pub struct Walk {
     /// Numbers that an index already found, told before anything else.
     found: VecDeque<Seq>,
     next: Seq,
+    missing: Missing,
 }
 
 impl Walk {
@@ -51,7 +53,14 @@ impl Walk {
     ) -> Result<Self, StoreError> {
         let first = selection.first(store, last)?.max(after.map_or(Seq(1), Seq::next));
         let teller = Teller::new(store)?;
-        let mut walk = Walk { store: store.clone(), selection, teller, found: VecDeque::new(), next: first };
+        let mut walk = Walk {
+            store: store.clone(),
+            selection,
+            teller,
+            found: VecDeque::new(),
+            next: first,
+            missing: Missing::default(),
+        };
         match walk.found_by_index(first, last, newest)? {
             Some(found) => {
                 walk.found = found;
@@ -86,10 +95,12 @@ impl Walk {
             return Ok(Page::End);
         }
         let records = self.store.records(self.next, RECORDS_PER_READ)?;
+        let end = last.next().min(Seq(self.next.0.saturating_add(RECORDS_PER_READ as u64)));
         for record in records {
-            if record.seq > last {
+            if record.seq >= end {
                 break;
             }
+            self.missing.note(self.next, record.seq);
             self.next = record.seq.next();
             if let Some(line) = self.line(&record)?
                 && take(line).map_err(WalkError::Taker)?.0
@@ -97,7 +108,15 @@ impl Walk {
                 return Ok(Page::More);
             }
         }
+        // What lies here and did not come never will: to wait for it would be to wait for ever.
+        self.missing.note(self.next, end);
+        self.next = end;
         Ok(if self.next > last { Page::End } else { Page::More })
+    }
+
+    /// The records that were to be looked at and could not be read.
+    pub fn missing(&self) -> &Missing {
+        &self.missing
     }
 
     fn tell_found<E>(
@@ -105,7 +124,10 @@ impl Walk {
         seq: Seq,
         take: &mut dyn FnMut(LogLine) -> Result<Enough, E>,
     ) -> Result<bool, WalkError<E>> {
-        let Some(record) = self.store.records(seq, 1)?.into_iter().next() else { return Ok(false) };
+        let Some(record) = self.store.records(seq, 1)?.into_iter().next() else {
+            self.missing.note(seq, seq.next());
+            return Ok(false);
+        };
         if !self.selection.wants(&self.store, &record)? {
             return Ok(false);
         }
@@ -152,8 +174,12 @@ impl Walk {
             && let Some(seq) = found.pop_back()
         {
             let records = self.store.records(seq, 1)?;
-            let Some(record) = records.first() else { continue };
-            if self.selection.wants(&self.store, record)? {
+            // One that is missing may have been wanted; it is met, and noted, where it would be told.
+            let is_wanted = match records.first() {
+                Some(record) => self.selection.wants(&self.store, record)?,
+                None => true,
+            };
+            if is_wanted {
                 kept.push_front(seq);
             }
         }
@@ -193,7 +219,6 @@ impl Walk {
         let (mut before, mut left) = (last.next(), newest);
         while before > first && left > 0 {
             let page = self.store.records_before(before, RECORDS_PER_READ)?;
-            let Some(oldest) = page.first().map(|record| record.seq) else { break };
             // Paths are remembered forwards: each page has a memory of its own.
             self.teller.leap();
             let mut wanted = Vec::new();
@@ -211,7 +236,7 @@ impl Walk {
                 return Ok(from);
             }
             left -= wanted.len() as u64;
-            before = oldest;
+            before = Seq(before.0.saturating_sub(RECORDS_PER_READ as u64).max(1));
         }
         self.teller.leap();
         Ok(if left == 0 { last.next() } else { first })

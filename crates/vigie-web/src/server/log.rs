@@ -4,7 +4,7 @@ use super::HubState;
 use super::at::{bad_instant, blocking, internal, machine, not_watched, path};
 use super::reply::{BodyWriter, Gone, NDJSON, Refused, streamed};
 use super::room::Room;
-use crate::journal::{Enough, Kind, Page, Selection, Since, Walk, WalkError, cursor, read_cursor};
+use crate::journal::{Enough, Kind, Missing, Page, Selection, Since, Walk, WalkError, cursor, read_cursor};
 use crate::messages::{ApiError, ErrorBody, ErrorKind, HEADER_CURSOR};
 use crate::text::parse_instant;
 use axum::Extension;
@@ -153,6 +153,13 @@ fn never_there(
     }
 }
 
+/// What is to be said at the end of a log with holes. It is known which records are lost, and not what they said.
+fn lost(missing: &Missing) -> ApiError {
+    let text = format!("what {missing} said is lost: the journal is damaged there");
+    ApiError::new(ErrorKind::Inconclusive, text)
+        .hint("`vigie verify` names all that is damaged, and what is lost by it")
+}
+
 type Follow = (watch::Receiver<Seq>, CancellationToken);
 
 /// Tells page after page, and, when following, what comes; until the end, or until the client has gone.
@@ -166,7 +173,7 @@ async fn tell(mut telling: Telling, mut writer: BodyWriter, mut last: Seq, mut f
         let Ok((back, back_writer, ended)) = page.await else { return };
         (telling, writer) = (back, back_writer);
         let Ok(ended) = ended else { return };
-        if writer.push().await.is_err() || ended == Ended::Failed {
+        if writer.push().await.is_err() || ended == Ended::Over {
             return;
         }
         if ended == Ended::More {
@@ -188,7 +195,8 @@ async fn tell(mut telling: Telling, mut writer: BodyWriter, mut last: Seq, mut f
 enum Ended {
     More,
     All,
-    Failed,
+    /// The last word was said, also to whoever follows.
+    Over,
 }
 
 fn page(telling: &mut Telling, writer: &mut BodyWriter, until: Seq) -> Result<Ended, Gone> {
@@ -202,11 +210,15 @@ fn page(telling: &mut Telling, writer: &mut BodyWriter, until: Seq) -> Result<En
     });
     match page {
         Ok(Page::More) => Ok(Ended::More),
+        Ok(Page::End) if !walk.missing().is_empty() => {
+            let error = lost(walk.missing());
+            writer.line(&ErrorBody { error }).map(|()| Ended::Over)
+        }
         Ok(Page::End) => match nothing.take() {
             Some(error) => writer.line(&ErrorBody { error }).map(|()| Ended::All),
             None => Ok(Ended::All),
         },
         Err(WalkError::Taker(gone)) => Err(gone),
-        Err(WalkError::Store(error)) => writer.last_words(internal(error)).map(|()| Ended::Failed),
+        Err(WalkError::Store(error)) => writer.last_words(internal(error)).map(|()| Ended::Over),
     }
 }

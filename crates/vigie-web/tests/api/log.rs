@@ -1,10 +1,14 @@
 //! `GET log`
 
 use crate::world::{MACHINE, ROOT, World, meta, name, node, path, second};
-use vigie_model::files::{Created, ErrorAct, Failure, GapOpened};
+use vigie_model::files::{Created, ErrorAct, Failure, GapClosed, GapOpened};
 use vigie_model::machines::Enrolled;
 use vigie_model::roles::{GroupSet, RoleEvent, RoleRemark};
-use vigie_model::{AgentRecord, EdgeName, FileEvent, GapCause, Instant, MachineId, NodeType, Seq, Stream};
+use vigie_model::{
+    AgentRecord, EdgeName, FileEvent, GapCause, Incarnation, Instant, MachineId, NodeType, Origin, RecordNo,
+    Seq, Stream,
+};
+use vigie_store::{Batch, NewRecord, Options, Store};
 use vigie_web::client::ClientError;
 use vigie_web::journal::{Enough, Page, Selection, Since, Walk};
 use vigie_web::messages::{ApiError, ErrorKind, LogLine, LogQuery};
@@ -358,4 +362,77 @@ async fn a_damaged_payload_is_shown_and_not_hidden() {
     assert_eq!(lines[0].kind, "created");
     assert!(lines[0].message.as_ref().unwrap().contains("damaged"), "{:?}", lines[0]);
     assert!(lines[0].payload_b64.is_some());
+}
+
+/// A store with a segment for each of these commits, of so many records.
+async fn segments(dir: &std::path::Path, counts: &[u64]) {
+    let options = Options { seal_bytes: 1, ..Options::default() };
+    let (store, committer) = Store::open(&dir.join("store"), options).unwrap();
+    let committer = committer.spawn_thread().unwrap();
+    let mut n = 0;
+    for count in counts {
+        let record = |n| {
+            let origin = Origin { machine: MACHINE, incarnation: Incarnation(1), n: RecordNo(n) };
+            NewRecord {
+                origin,
+                fact: FileEvent::GapClosed(GapClosed { root: path("/srv") }).encode(second(n)),
+            }
+        };
+        let records = (n + 1..=n + count).map(record).collect();
+        n += count;
+        store.commit(Batch { blocks: Vec::new(), records }).await.unwrap();
+    }
+    store.close();
+    tokio::task::spawn_blocking(move || committer.join().unwrap()).await.unwrap();
+}
+
+/// Spoils the segment that begins with this record.
+fn spoil(dir: &std::path::Path, first: u64) {
+    let segment = dir.join(format!("store/journal/{first:020}.seg"));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_with_holes_ends_and_says_which_records_are_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    // More are lost than are read at once, and the last ones are too: of them the index alone knows.
+    segments(dir.path(), &[10, 2000, 10, 5]).await;
+    for first in [11, 2021] {
+        spoil(dir.path(), first);
+    }
+    let options = Options { read_only: true, ..Options::default() };
+    let store = Store::open(&dir.path().join("store"), options).unwrap().0;
+    let world = World::of(dir, store).await;
+    let told = |query: LogQuery| {
+        let client = world.client.clone();
+        async move {
+            let (_, mut lines) = client.log(&query).await.unwrap();
+            let mut seqs = Vec::new();
+            loop {
+                match lines.next().await {
+                    Ok(Some(line)) => seqs.push(line.seq),
+                    Ok(None) => return (seqs, None),
+                    Err(ClientError::Refused(error)) => return (seqs, Some(error)),
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    };
+    let left: Vec<u64> = (1..=10).chain(2011..=2020).collect();
+    for follow in [false, true] {
+        let (seqs, error) = told(LogQuery { follow, ..LogQuery::default() }).await;
+        assert_eq!(seqs, left, "follow: {follow}");
+        let error = error.expect("some are lost");
+        assert_eq!(error.kind, ErrorKind::Inconclusive);
+        assert!(error.message.contains("records #11 to #2010, #2021 to #2025"), "{}", error.message);
+    }
+    // The newest of one kind: behind the hole, if there are enough.
+    let newest = |n| LogQuery { kind: Some("gap-closed".into()), newest: Some(n), ..LogQuery::default() };
+    let (seqs, error) = told(newest(3)).await;
+    assert_eq!(seqs, [2018, 2019, 2020]);
+    let error = error.expect("the last are lost");
+    assert!(error.message.contains("records #2021 to #2025 said"), "{}", error.message);
+    assert_eq!(told(newest(12)).await.0, left[8..]);
 }

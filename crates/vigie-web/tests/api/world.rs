@@ -111,6 +111,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let (store, committer) = Store::open(&dir.path().join("store"), Options::default()).unwrap();
         committer.spawn_thread().unwrap();
+        Self::of(dir, store).await
+    }
+
+    /// A store in this directory, served as it is.
+    pub(crate) async fn of(dir: tempfile::TempDir, store: Store) -> World {
         let listen =
             Listen { socket: dir.path().join("api.sock"), tcp: Some("127.0.0.1:0".parse().unwrap()) };
         let away_since = Arc::default();

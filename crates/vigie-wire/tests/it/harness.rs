@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use vigie_model::{Clock, MachineId, UnixNanos};
 use vigie_wire::{
     AgentTls, EnrolError, EnrolKey, Enroller, Frame, HubTls, Identity, Invites, Link, Peer, Token, enrol,
@@ -160,7 +161,7 @@ impl Hub {
 /// A session: pings are answered, renewals granted, all else comes back.
 async fn serve(link: Link, tls: &HubTls, invites: &Arc<Invites>, register: &Register) -> String {
     let Peer::Machine(card) = link.peer().clone() else {
-        return match serve_stranger(link, tls, invites, register).await {
+        return match serve_stranger(link, tls, invites, register, &CancellationToken::new()).await {
             Ok(_) => "well".into(),
             Err(error) => format!("stranger: {error}"),
         };
