@@ -72,7 +72,6 @@ const NEEDS: &[Need] = &[
     Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
     program("dropbear", "dropbear-bin"),
     Need { package: "openssh-sftp-server", sign: Sign::File("/usr/lib/openssh/sftp-server"), bench: false },
-    program("sudo", "sudo"),
     program("influxd", "influxdb"),
     program("mosquitto", "mosquitto"),
     program("mosquitto_sub", "mosquitto-clients"),

@@ -127,14 +127,6 @@ impl ReachArgs {
 
     /// What connects to them; asks for the password first, if it is to.
     pub(crate) fn connector(&self) -> Result<Arc<Connector>, Failure> {
-        let password = match self.ask_password {
-            true => Some(rpassword::prompt_password("password: ").map_err(|e| {
-                Failure::usage("cannot ask for a password")
-                    .because(&e)
-                    .hint("it is asked for at a terminal only")
-            })?),
-            false => None,
-        };
         let overrides = Overrides {
             file: self.ssh_config.clone(),
             user: self.user.clone(),
@@ -144,8 +136,19 @@ impl ReachArgs {
             known_hosts: self.known_hosts.clone(),
             connect_timeout: self.connect_timeout,
         };
-        Ok(Connector::new(overrides, Keys::new(password)))
+        connector(overrides, self.ask_password)
     }
+}
+
+/// What connects with these settings; asks for a password first, if it is to.
+pub(crate) fn connector(overrides: Overrides, ask_password: bool) -> Result<Arc<Connector>, Failure> {
+    let password = match ask_password {
+        true => Some(rpassword::prompt_password("password: ").map_err(|e| {
+            Failure::usage("cannot ask for a password").because(&e).hint("it is asked for at a terminal only")
+        })?),
+        false => None,
+    };
+    Ok(Connector::new(overrides, Keys::new(password)))
 }
 
 /// A time limit is longer than nothing.

@@ -53,7 +53,9 @@ impl Row {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.peer.as_ref().map(|(_, theirs)| self.ours.median() / theirs.median())
+        let ratio = self.peer.as_ref().map(|(_, theirs)| self.ours.median() / theirs.median());
+        // Beside nothing there is none.
+        ratio.filter(|ratio| ratio.is_finite())
     }
 
     /// A figure that was not taken meets no target.

@@ -14,7 +14,7 @@ use super::{PortsArgs, request, scanning};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Bar, Output, count};
-use crate::reaching::HostKeys;
+use crate::reaching::{HostKeys, connector, limit};
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;
@@ -29,7 +29,6 @@ use tokio::sync::watch;
 use vigie_exec::inventory::Inventory;
 use vigie_exec::ssh::config::Overrides;
 use vigie_exec::ssh::connect::Connector;
-use vigie_exec::ssh::keys::Keys;
 use vigie_ports::Target;
 use vigie_ports::services::Services;
 use vigie_ports::vantages::verdict::ROUNDS;
@@ -118,7 +117,7 @@ pub(super) struct FromArgs {
     ssh_config: Option<PathBuf>,
 
     /// How long a connection to a place may take to come about [default: as ssh_config says, else 10s]
-    #[arg(long, value_name = "SPAN", requires = "from", value_parser = crate::instant::span)]
+    #[arg(long, value_name = "SPAN", requires = "from", value_parser = limit)]
     connect_timeout: Option<Duration>,
 }
 
@@ -139,14 +138,6 @@ impl FromArgs {
     }
 
     fn connector(&self) -> Result<Arc<Connector>, Failure> {
-        let password = match self.ask_password {
-            true => Some(rpassword::prompt_password("password: ").map_err(|e| {
-                Failure::usage("cannot ask for a password")
-                    .because(&e)
-                    .hint("it is asked for at a terminal only")
-            })?),
-            false => None,
-        };
         let overrides = Overrides {
             file: self.ssh_config.clone(),
             user: self.user.clone(),
@@ -156,7 +147,7 @@ impl FromArgs {
             known_hosts: self.known_hosts.clone(),
             connect_timeout: self.connect_timeout,
         };
-        Ok(Connector::new(overrides, Keys::new(password)))
+        connector(overrides, self.ask_password)
     }
 }
 
