@@ -5,8 +5,9 @@ use std::time::Duration;
 /// The wait for an answer before anything is known of a target: RFC 6298 says one second.
 pub(crate) const RTO_FIRST: Duration = Duration::from_secs(1);
 
-/// The shortest wait. Below it a busy machine would take its own delays for lost packets.
-pub(crate) const RTO_MIN: Duration = Duration::from_millis(100);
+/// What is waited beyond the usual round trip, at the least: below it a busy machine, here or there, would take its own
+/// delays for lost packets. (RFC 6298 has a shortest wait instead, which a long round trip leaves no room above.)
+pub(crate) const RTO_SLACK: Duration = Duration::from_millis(100);
 
 /// The longest wait. What takes longer is beyond every path that people scan through.
 pub(crate) const RTO_MAX: Duration = Duration::from_secs(3);
@@ -55,6 +56,16 @@ pub(crate) const CANARIES_PER_SECOND: f64 = 12.0;
 
 /// Above this share, loss is taken for a limit in the way whatever else it looks like.
 pub(crate) const LOSS_LIMIT: f64 = 0.6;
+
+/// How much faster, a second, a limited pace becomes while nothing is lost, at first; twice that after every
+/// [`GROWTH_DOUBLES`] without loss, as what was in the way may be gone.
+pub(crate) const GROWTH_FIRST: f64 = 0.03;
+
+/// See [`GROWTH_FIRST`].
+pub(crate) const GROWTH_DOUBLES: Duration = Duration::from_secs(2);
+
+/// At most so much faster a second.
+pub(crate) const GROWTH_MAX: f64 = 0.5;
 
 /// Canaries of one pace before its count begins anew.
 pub(crate) const CANARIES_COUNTED: u32 = 256;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::{HOLD_BLIND, HOLD_MAX, RTO_FIRST, RTO_MAX, RTO_MIN};
+use super::limits::{HOLD_BLIND, HOLD_MAX, RTO_FIRST, RTO_MAX, RTO_SLACK};
 
 /// Smoothed round trip and its variation.
 #[derive(Debug, Clone)]
@@ -47,8 +47,9 @@ impl Estimator {
 
     /// After this long without an answer, a probe is repeated.
     pub(crate) fn timeout(&self) -> Duration {
-        let timeout = self.known.map_or(RTO_FIRST, |known| known.smoothed + known.varies * 4);
-        timeout.clamp(RTO_MIN, RTO_MAX).min(self.longest)
+        let timeout =
+            self.known.map_or(RTO_FIRST, |known| known.smoothed + (known.varies * 4).max(RTO_SLACK));
+        timeout.min(RTO_MAX).min(self.longest)
     }
 
     /// How long a probe is listened for in all. Its repetition does not end it.
@@ -79,10 +80,19 @@ mod tests {
     }
 
     #[test]
+    fn a_steady_long_way_leaves_room_for_delays() {
+        let mut estimator = Estimator::new(None);
+        for _ in 0..100 {
+            estimator.sample(MS(250));
+        }
+        assert_eq!(estimator.timeout(), MS(350));
+    }
+
+    #[test]
     fn stays_within_bounds() {
         let mut estimator = Estimator::new(None);
         estimator.sample(Duration::from_micros(80));
-        assert_eq!(estimator.timeout(), RTO_MIN);
+        assert_eq!(estimator.timeout(), Duration::from_micros(80) + RTO_SLACK);
         estimator.sample(Duration::from_secs(60));
         assert_eq!(estimator.timeout(), RTO_MAX);
         assert_eq!(Estimator::new(Some(MS(50))).timeout(), MS(50), "the user's bound is the lower one");
