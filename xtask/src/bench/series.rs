@@ -77,6 +77,9 @@ impl Series {
 
     /// Median, with the extremes when there are several samples.
     pub(crate) fn summary(&self) -> String {
+        if self.samples.is_empty() {
+            return "not taken".into();
+        }
         let median = self.show(self.median());
         if self.samples.len() < 2 {
             return median;
@@ -104,7 +107,9 @@ mod tests {
         (1..=200).rev().for_each(|n| series.push(n));
         assert_eq!((series.median(), series.percentile(99).median()), (100.0, 198.0));
         assert_eq!(Series::of(Unit::Bytes, 7).percentile(99).median(), 7.0);
-        assert!(Series::new(Unit::Seconds).median().is_nan());
+        let none = Series::new(Unit::Seconds);
+        assert!(none.median().is_nan());
+        assert_eq!(none.summary(), "not taken");
     }
 
     #[test]

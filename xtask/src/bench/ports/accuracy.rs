@@ -95,7 +95,12 @@ fn lines(what: &str, bed: &Bed, settings: &Settings, last: u16, loss: u32) -> Re
                     Target::AtMost(allowed),
                 )
             }
-            _ => Row::alone(wrong, count(tallied.wrong), Target::AtMost(allowed)),
+            Some(Err(error)) => {
+                settings.gave_up(&format!("{}, {what}", peer.name()), &error);
+                let none = Series::new(Unit::Count);
+                Row::beside(wrong, count(tallied.wrong), peer.name(), none, Target::AtMost(allowed))
+            }
+            None => Row::alone(wrong, count(tallied.wrong), Target::AtMost(allowed)),
         });
         if loss < 5 {
             rows.push(Row::alone(

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Longest time of one run of a peer.
 const PATIENCE: &str = "300";
 
+/// The exit code of `timeout` then.
+const TIMED_OUT: i32 = 124;
+
 /// One of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
@@ -69,6 +72,9 @@ impl Contender {
         let start = Instant::now();
         let out = command.stdin(Stdio::null()).output().with_context(|| shell::cannot_start(&command))?;
         let took = start.elapsed();
+        if out.status.code() == Some(TIMED_OUT) {
+            bail!("`{}` took more than {PATIENCE} s", shell::line(&command));
+        }
         if !matches!(out.status.code(), Some(0 | 3)) {
             bail!(
                 "`{}`: {}: {}",

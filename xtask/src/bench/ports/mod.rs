@@ -19,6 +19,7 @@ use super::report::Report;
 use crate::setup;
 use anyhow::Result;
 use clap::ValueEnum;
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 /// Scans machines that are quick, silent, far away, lossy and limited, beside nmap, masscan and rustscan.
@@ -82,6 +83,16 @@ pub(super) struct Settings {
     pub(super) runs: u32,
     pub(super) peer_runs: u32,
     pub(super) rtts_us: Vec<u64>,
+    /// Peers without a figure, and why.
+    remarks: RefCell<Vec<String>>,
+}
+
+impl Settings {
+    /// A peer that fails, or takes minutes, has no figure; the table says why.
+    pub(super) fn gave_up(&self, peer: &str, error: &anyhow::Error) {
+        eprintln!("bench: {peer}: {error:#}");
+        self.remarks.borrow_mut().push(format!("{peer} not taken: {error:#}"));
+    }
 }
 
 pub(crate) fn run(args: &PortsArgs) -> Result<()> {
@@ -95,6 +106,7 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
         runs: args.runs,
         peer_runs: args.peer_runs,
         rtts_us: args.rtts_us.clone(),
+        remarks: RefCell::default(),
     };
     let mut report = Report::default();
     let steps = Step::value_variants().iter().copied();
@@ -112,6 +124,7 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
         });
     }
     report.notes = vec![built::commit(), noise::machine()?];
+    report.notes.append(&mut settings.remarks.borrow_mut());
     if settings.rustscan.is_none() {
         report.notes.push(
             "rustscan was not measured: it is not here (cargo install rustscan --version 2.4.1)".into(),

@@ -27,9 +27,9 @@ fn race<const N: usize>(bed: &Bed, settings: &Settings, contenders: [Contender; 
             }
             let ours = matches!(contender, Contender::Connect | Contender::Syn);
             let found = match contender.scan(bed, settings, ALL) {
-                // A peer that fails, or takes minutes, has no time and is not tried again; ours must not.
+                // It is not tried again; ours must not fail.
                 Err(error) if !ours => {
-                    eprintln!("bench: {}: {error:#}", contender.name());
+                    settings.gave_up(contender.name(), &error);
                     given_up[index] = true;
                     continue;
                 }

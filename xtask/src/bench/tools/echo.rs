@@ -102,7 +102,7 @@ fn measured(bench: &Bench, who: Who, count: usize) -> Result<Series> {
     let mut series = Series::new(Unit::Count);
     for _ in 0..bench.rounds {
         let port = free_port()?;
-        let log = bench.dir.join("echo.log");
+        let log = bench.dir.join(format!("echo-{port}.log"));
         let mut command = who.command(bench, port);
         let mut server = Running::start(&mut command, &log)?;
         server.wait_for_port(port)?;
