@@ -11,7 +11,7 @@ use super::echo;
 use super::link::Link;
 use crate::here::source;
 use crate::logic::Moment;
-use crate::logic::pace::Bucket;
+use crate::logic::bucket::Bucket;
 use crate::plan::Target;
 use crate::route::Routes;
 

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
+use super::bucket::Bucket;
 use super::course::{Ask, Course, Ended, Wanted};
 use super::limits::{BLIND_RATE_ON_LINK, BLIND_RATE_ROUTED, CELLS_MAX, TARGETS_MAX, TURN};
-use super::pace::Bucket;
 use super::{Moment, Order, Outcome, Probe};
 use crate::plan::Target;
 

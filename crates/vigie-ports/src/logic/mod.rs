@@ -1,9 +1,10 @@
 //! What to probe next, and what the answers mean. No I/O and no clock: time is handed in.
 //!
 //! In reading order: `course` one target, from its first probe to its report · `cells` its ports · `canaries` those of
-//! them known to answer · `rtt` how long answers take · `pace` how fast to ask · `loss` when silence is believed ·
+//! them known to answer · `rtt` how long answers take · `pace` how fast to ask, by a `bucket` of moments · `loss` when silence is believed ·
 //! `tarpit` when answers are not · `group` many targets · `limits`.
 
+pub(crate) mod bucket;
 pub(crate) mod canaries;
 pub(crate) mod cells;
 pub(crate) mod course;

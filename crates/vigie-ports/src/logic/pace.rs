@@ -8,20 +8,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Moment;
+use super::bucket::Bucket;
 use super::limits::{
-    CANARIES_COUNTED, CANARIES_TO_COMPARE, CATCH_UP, CLEAN_CANARIES, GROWTH_DOUBLES, GROWTH_FIRST,
-    GROWTH_MAX, LOSS_BORNE, LOSS_BORNE_LIMITED, LOSS_LIMIT, RATE_MAX, RATE_MIN,
+    CANARIES_COUNTED, CANARIES_TO_COMPARE, CLEAN_CANARIES, GROWTH_DOUBLES, GROWTH_FIRST, GROWTH_MAX,
+    LOSS_BORNE, LOSS_BORNE_LIMITED, LOSS_LIMIT, RATE_MAX, RATE_MIN,
 };
 
 /// Canaries that counted as lost and may still turn up.
 const MISSED_KEPT: usize = 512;
-
-/// Gives out moments at a rate.
-#[derive(Debug, Clone)]
-pub(crate) struct Bucket {
-    gap: Duration,
-    next: Moment,
-}
 
 /// The pace towards one target.
 #[derive(Debug)]
@@ -80,37 +74,6 @@ impl Why {
     }
 }
 
-// === impl Bucket ===
-
-impl Bucket {
-    pub(crate) fn new(rate: f64) -> Self {
-        Bucket { gap: gap(rate), next: Moment::ZERO }
-    }
-
-    fn set(&mut self, rate: f64, now: Moment) {
-        self.gap = gap(rate);
-        self.next = self.next.min(now + self.gap);
-    }
-
-    /// When the next may go out.
-    pub(crate) fn next(&self) -> Moment {
-        self.next
-    }
-
-    /// Takes the next moment; it may lie ahead.
-    pub(crate) fn take(&mut self, now: Moment) -> Moment {
-        let at = self.next.max(now.saturating_sub(CATCH_UP));
-        self.next = at + self.gap;
-        at
-    }
-}
-
-fn gap(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / rate.clamp(0.01, 1e7))
-}
-
-// === impl Pace ===
-
 impl Pace {
     pub(crate) fn new(rate: f64) -> Self {
         Pace {
@@ -151,8 +114,7 @@ impl Pace {
 
     /// From now on exactly this pace, whatever is lost.
     pub(crate) fn pin(&mut self, rate: f64, now: Moment) {
-        self.bucket = Bucket::new(rate);
-        self.bucket.next = now;
+        self.bucket = Bucket::starting(rate, now);
         self.rate = rate;
     }
 
