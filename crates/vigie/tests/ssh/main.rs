@@ -4,7 +4,7 @@
 //! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end ·
 //! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`copying`] files there and back ·
 //! [`copying_badly`] copies that fail, and servers that lie · [`pretenders`] servers of our own that do not behave ·
-//! [`hostile`] what is none, and what is no name of one · [`hangs`] nobody is waited for for ever · [`terminal`] a program at a
+//! [`hostile`] what is none, and what is no name of one · [`hangs`] nobody is waited for for ever · [`dropbear`] that server · [`terminal`] a program at a
 //! terminal · [`interrupted`] Ctrl-C · [`exercises`] those of the page.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
@@ -12,6 +12,7 @@
 
 mod copying;
 mod copying_badly;
+mod dropbear;
 mod exercises;
 mod hangs;
 mod hostile;
