@@ -9,6 +9,13 @@ pub const KEPT_BYTES: usize = 64 * 1024;
 /// Read from a pipe at a time: a quarter of what the kernel holds of one (`pipe(7)`).
 pub(crate) const PIECE_BYTES: usize = 16 * 1024;
 
+/// Columns of a table that is read: they are compared with each other, and no tool prints as many.
+pub(crate) const TABLE_COLUMNS_MAX: usize = 500;
+
+/// Display columns times lines of a table that is read, each of which is looked at: a million lines of 250 columns. One line
+/// of megabytes among short ones is no table.
+pub(crate) const TABLE_PLACES_MAX: usize = 1 << 28;
+
 /// Between the request to end (SIGTERM) and the force (SIGKILL), when nothing else is said.
 pub const GRACE: Duration = Duration::from_secs(2);
 
