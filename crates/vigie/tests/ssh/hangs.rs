@@ -7,9 +7,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Hosts by name, each at an address of its own; what they are by an `ssh_config`.
@@ -290,4 +291,29 @@ fn root_a_host_that_does_not_read_ends_with_its_time_and_the_other_has_its_file(
     assert_eq!(of("127.0.0.1")["class"], "ok", "{said:?}");
     assert_eq!(of("127.0.0.2")["class"], "timeout", "{said:?}");
     assert!(server.path("to").exists());
+}
+
+#[test]
+fn root_an_agent_that_says_nothing_is_waited_for_once_and_keys_in_files_go_on() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let socket = server.path("agent");
+    let agent = UnixListener::bind(&socket).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    thread::spawn({
+        let asked = Arc::clone(&asked);
+        move || agent.incoming().flatten().for_each(|stream| asked.lock().unwrap().push(stream))
+    });
+    let (port, id, known) = (server.port.to_string(), server.path("id"), server.path("known"));
+    let reach = ["--on", "127.0.0.[1-40]", "--port", &port, "-i", id.to_str().unwrap()];
+    let trust = ["--known-hosts", known.to_str().unwrap(), "--host-keys", "accept-new"];
+    let mut command = server.command(&[&reach[..], &trust, &["--json", "--", "true"]].concat());
+    command.env("SSH_AUTH_SOCK", &socket);
+    let said = said(command);
+    assert_eq!((said.code, told(&said.out).len()), (0, 40), "{said:?}");
+    // So many may ask at once; nobody asks again.
+    let asked = asked.lock().unwrap().len();
+    assert!((1..=16).contains(&asked), "{asked} times");
 }
