@@ -9,6 +9,13 @@ pub const KEPT_BYTES: usize = 64 * 1024;
 /// Read from a pipe at a time: a quarter of what the kernel holds of one (`pipe(7)`).
 pub(crate) const PIECE_BYTES: usize = 16 * 1024;
 
+/// Columns of a table that is read: they are compared with each other, and no tool prints as many.
+pub(crate) const TABLE_COLUMNS_MAX: usize = 500;
+
+/// Display columns times lines of a table that is read, each of which is looked at: a million lines of 250 columns. One line
+/// of megabytes among short ones is no table.
+pub(crate) const TABLE_PLACES_MAX: usize = 1 << 28;
+
 /// Between the request to end (SIGTERM) and the force (SIGKILL), when nothing else is said.
 pub const GRACE: Duration = Duration::from_secs(2);
 
@@ -31,8 +38,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// machine is noticed within a minute.
 pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long a server that took the connection may take for its part of a handshake: `sshd` itself gives up after
-/// 120 s, and whoever takes this long is not worth waiting for.
+/// How long a server that took the connection may take for its part of a handshake when nobody says: `sshd` itself gives
+/// up after 120 s, and whoever takes this long is not worth waiting for. Likewise for letting us in.
 pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How much of a server's first words is kept, to tell what is no SSH server: the length of a line of RFC 4253.
@@ -40,6 +47,12 @@ pub(crate) const GREETING_MAX: usize = 255;
 
 /// A host that has not taken the connection by then waits for it outside of the gate.
 pub(crate) const QUICK_CONNECT: Duration = Duration::from_millis(300);
+
+/// A server that has not said its first word by then is waited for outside of the gate: a busy one does within a second.
+pub(crate) const QUICK_WORD: Duration = Duration::from_secs(2);
+
+/// How long an agent may take to say which keys it holds. (It may take longer to sign, when somebody has to confirm it.)
+pub(crate) const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries at a server that hangs up at once, and the pause before the second one; it doubles each time, to some
 /// thirty seconds in all.
@@ -49,6 +62,13 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// How long output is still read after the end of a remote command is known: what it left in the background may hold
 /// its output open for ever.
 pub(crate) const REMOTE_LINGER: Duration = Duration::from_secs(1);
+
+/// And how long in all, when something does come: what was under way when the command ended fills a window of two
+/// megabytes, and a slow line takes its time for that; what is left in the background may print for ever.
+pub(crate) const REMOTE_LINGER_MAX: Duration = Duration::from_secs(30);
+
+/// How long a server may take to say whether it runs a command: it only starts a process, and does not wait for it.
+pub(crate) const EXEC_PATIENCE: Duration = Duration::from_secs(30);
 
 /// For each step of ending a remote command: a signal, and the look whether it helped.
 pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);

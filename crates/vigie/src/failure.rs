@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Refused(ErrorKind),
     /// A command could not be run, which must not look like an exit code of its own.
     NotRun,
+    /// The user ended it while nothing had been begun: they know, and need no word.
+    Interrupted,
     /// The reader of the output has gone, as `head` does: no failure worth a word.
     ReaderGone,
 }
@@ -78,6 +80,11 @@ impl Failure {
     /// What was asked for cannot be known.
     pub(crate) fn inconclusive(message: impl Into<String>) -> Self {
         Failure { kind: Kind::Inconclusive, message: message.into(), hint: None }
+    }
+
+    /// The user ended it, before anything was begun.
+    pub(crate) fn interrupted() -> Self {
+        Failure { kind: Kind::Interrupted, message: "interrupted".to_owned(), hint: None }
     }
 
     /// Adds what lies behind it, cause by cause.
@@ -142,6 +149,8 @@ impl Failure {
             Kind::Failed | Kind::Refused(_) => 4,
             // As `timeout(1)` and `env(1)` end when they themselves fail.
             Kind::NotRun => 125,
+            // As shells tell that SIGINT ended a program.
+            Kind::Interrupted => 130,
         }
     }
 
@@ -152,6 +161,7 @@ impl Failure {
             Kind::Inconclusive => "inconclusive".into(),
             Kind::Failed | Kind::ReaderGone => "failed".into(),
             Kind::NotRun => "not-run".into(),
+            Kind::Interrupted => "interrupted".into(),
             Kind::Refused(kind) => serde_json::json!(kind),
         };
         serde_json::json!({"kind": kind, "message": self.message, "hint": self.hint})
@@ -159,7 +169,7 @@ impl Failure {
 
     /// Tells people, or scripts, on standard error.
     pub(crate) fn print(&self, json: bool) {
-        if self.kind == Kind::ReaderGone {
+        if matches!(self.kind, Kind::ReaderGone | Kind::Interrupted) {
             return;
         }
         let text = if json {
@@ -239,6 +249,7 @@ mod tests {
         assert_eq!(api(ErrorKind::Internal), 4);
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(), 0);
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(), 4);
+        assert_eq!(Failure::interrupted().exit_code(), 130);
         assert_eq!(Outcome::partial_if(true).exit_code(), 3);
         assert_eq!(Outcome::Negative.exit_code(), 1);
     }

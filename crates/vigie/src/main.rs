@@ -6,7 +6,7 @@
 //! [`context`] what every command is given ·
 //! [`location`] `MACHINE:PATH` · [`addresses`] `HOST:PORT` · [`instant`] `T` · [`places`] default directories and sockets ·
 //! [`output`] what is printed, for people and for scripts ·
-//! [`connecting`] how to reach an HTTP service · [`reaching`] other machines over SSH ·
+//! [`connecting`] how to reach an HTTP service · [`reaching`] other machines over SSH · [`asking`] at the terminal ·
 //! [`following`] the log across restarts of the hub ·
 //! [`restoring`] between the hub's stream and the disk ·
 //! [`service`] hub and agent as parts of a process that stays ·
@@ -14,6 +14,7 @@
 //! [`logging`], [`signals`] and [`open_files`].
 
 mod addresses;
+mod asking;
 mod cli;
 mod commands;
 mod connecting;

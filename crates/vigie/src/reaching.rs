@@ -1,10 +1,11 @@
 //! How other machines are reached over SSH: options of every command that goes there, and the question about hosts
 //! that are not known.
 
+use crate::asking;
 use crate::failure::Failure;
 use crate::output::{Table, escaped};
 use clap::{Args, ValueEnum};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +107,7 @@ impl ReachArgs {
 
     /// Whether the user may be asked about hosts that are not known.
     pub(crate) fn may_ask(&self) -> bool {
-        self.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask()
+        self.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && asking::can_ask()
     }
 
     /// The hosts that are meant, in order, without those that are left out.
@@ -125,8 +126,8 @@ impl ReachArgs {
         if found.is_empty() { Err(Failure::usage("no host is left")) } else { Ok(found) }
     }
 
-    /// What connects to them; asks for the password first, if it is to.
-    pub(crate) fn connector(&self) -> Result<Arc<Connector>, Failure> {
+    /// What connects to them; asks for the password first, if it is to, unless the user ends it.
+    pub(crate) async fn connector(&self, ended: impl Future<Output = ()>) -> Result<Arc<Connector>, Failure> {
         let overrides = Overrides {
             file: self.ssh_config.clone(),
             user: self.user.clone(),
@@ -136,16 +137,18 @@ impl ReachArgs {
             known_hosts: self.known_hosts.clone(),
             connect_timeout: self.connect_timeout,
         };
-        connector(overrides, self.ask_password)
+        connector(overrides, self.ask_password, ended).await
     }
 }
 
-/// What connects with these settings; asks for a password first, if it is to.
-pub(crate) fn connector(overrides: Overrides, ask_password: bool) -> Result<Arc<Connector>, Failure> {
+/// What connects with these settings; asks for a password first, if it is to, unless the user ends it.
+pub(crate) async fn connector(
+    overrides: Overrides,
+    ask_password: bool,
+    ended: impl Future<Output = ()>,
+) -> Result<Arc<Connector>, Failure> {
     let password = match ask_password {
-        true => Some(rpassword::prompt_password("password: ").map_err(|e| {
-            Failure::usage("cannot ask for a password").because(&e).hint("it is asked for at a terminal only")
-        })?),
+        true => Some(asking::password("password: ", ended).await?),
         false => None,
     };
     Ok(Connector::new(overrides, Keys::new(password)))
@@ -159,13 +162,13 @@ pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Whether somebody is there to be asked.
-pub(crate) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.
-pub(crate) fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Result<Vec<usize>, Failure> {
+/// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered; none
+/// when the user ends it instead.
+pub(crate) async fn accept(
+    strangers: &[(usize, Stranger)],
+    hosts: &[String],
+    ended: impl Future<Output = ()>,
+) -> Result<Option<Vec<usize>>, Failure> {
     let mut table = Table::new(&["HOST", "TYPE", "FINGERPRINT"], &[]);
     for (index, stranger) in strangers {
         table.row([
@@ -174,22 +177,18 @@ pub(crate) fn accept(strangers: &[(usize, Stranger)], hosts: &[String]) -> Resul
             stranger.fingerprint(),
         ]);
     }
-    if !ask(&table)? {
-        return Ok(Vec::new());
-    }
-    let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
-    remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
-    Ok(strangers.iter().map(|(index, _)| *index).collect())
-}
-
-/// Asks at the terminal.
-fn ask(table: &Table) -> std::io::Result<bool> {
     let mut terminal = std::io::stderr();
     for line in table.lines() {
         writeln!(terminal, "{line}")?;
     }
-    write!(terminal, "These hosts are not known. Compare; then accept and remember all of them? [y/N] ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let question = "These hosts are not known. Compare; then accept and remember all of them?".to_owned();
+    match asking::yes(question, ended).await? {
+        None => Ok(None),
+        Some(false) => Ok(Some(Vec::new())),
+        Some(true) => {
+            let accepted: Vec<Stranger> = strangers.iter().map(|(_, stranger)| stranger.clone()).collect();
+            remember(&accepted).map_err(|e| Failure::failed("cannot remember the keys").because(&e))?;
+            Ok(Some(strangers.iter().map(|(index, _)| *index).collect()))
+        }
+    }
 }

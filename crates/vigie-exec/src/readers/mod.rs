@@ -23,6 +23,7 @@ mod values;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// The confidence from which on a reading is given out when nobody asked for its format.
 pub const TRUSTED: f64 = 0.8;
@@ -139,8 +140,10 @@ impl Reading {
 
     fn of_rows(format: Format, confidence: f64, rows: Vec<Row>) -> Self {
         let mut reading = Reading::new(format, confidence);
+        // There may be as many names as lines.
+        let mut seen = HashSet::new();
         for (name, _) in rows.iter().flat_map(|row| &row.0) {
-            if !reading.fields.contains(name) {
+            if seen.insert(name.as_str()) {
                 reading.fields.push(name.clone());
             }
         }

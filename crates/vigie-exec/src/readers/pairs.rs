@@ -3,6 +3,7 @@
 use super::values::whole_or_text;
 use super::{Format, Reading, Row};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// At least one line in ten of a text with pairs may be something else, before it is no such text any more.
 const OTHER_LINES_MAX: f64 = 0.1;
@@ -123,12 +124,16 @@ fn reading(format: Format, confidence: f64, records: Vec<Record>, others: usize)
 /// A key that comes again makes its value a list: nothing is dropped.
 fn row(record: Record) -> Row {
     let mut row = Row::default();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (key, value) in record {
         let value = whole_or_text(&value);
-        match row.0.iter_mut().find(|(known, _)| *known == key) {
+        match places.get(&key).and_then(|place| row.0.get_mut(*place)) {
             Some((_, Value::Array(values))) => values.push(value),
             Some((_, known)) => *known = Value::Array(vec![known.take(), value]),
-            None => row.0.push((key, value)),
+            None => {
+                places.insert(key.clone(), row.0.len());
+                row.0.push((key, value));
+            }
         }
     }
     row

@@ -1,6 +1,7 @@
 //! CSV and its kin: commas, semicolons or tabs, under a header.
 
 use super::{Format, Reading, Row, values};
+use std::collections::HashSet;
 
 /// At least two columns and two lines, all of one length.
 pub(super) fn read(text: &str) -> Option<Reading> {
@@ -45,6 +46,6 @@ fn are_names(names: &csv::StringRecord) -> bool {
             && values::number(name.trim()).is_none()
             && !name.contains(". ")
     };
-    let different = |at: usize| names.iter().take(at).all(|other| other != &names[at]);
-    names.iter().enumerate().all(|(at, name)| fit(name) && different(at))
+    let mut seen = HashSet::new();
+    names.iter().all(|name| fit(name) && seen.insert(name))
 }

@@ -7,6 +7,7 @@
 //! [`cells`] what is in them.
 
 use super::{Format, Reading, Row, TRUSTED, values};
+use crate::limits::{TABLE_COLUMNS_MAX, TABLE_PLACES_MAX};
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -235,10 +236,13 @@ fn without_frame(text: &str) -> Option<String> {
 }
 
 fn read_one(header: &str, lines: &[&str], is_framed: bool) -> Option<(f64, Vec<Row>)> {
-    if lines.is_empty() || !is_header(header) {
+    if lines.is_empty() || !is_header(header) || header.split_whitespace().nth(TABLE_COLUMNS_MAX).is_some() {
         return None;
     }
     let grid = Grid::new(header, lines);
+    if grid.width.saturating_mul(lines.len()) > TABLE_PLACES_MAX {
+        return None;
+    }
     let (mut sure, mut by_blanks) = (BY_BLANKS, true);
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
     let columns = columns(&grid, &mut sure);

@@ -212,3 +212,20 @@ fn rows_without_a_header_are_not_given_one() {
         assert!(reading.rows.iter().all(|row| row.0.len() < 2), "{reading:?}");
     }
 }
+
+/// Each of these would take hours, were every name compared with every other, or every place of a line with every line.
+#[test]
+fn what_a_machine_makes_up_takes_no_longer_than_what_a_tool_prints() {
+    let count = 200_000;
+    let pairs: String = (0..count).map(|n| format!("k{n}=1\n")).collect();
+    assert_eq!(read(&pairs, Ask::Auto).rows[0].0.len(), count);
+    let blocks: String = (0..count).map(|n| format!("k{n}: 1\n")).collect();
+    assert_eq!(read(&blocks, Ask::Auto).fields.len(), count);
+    let names: Vec<String> = (0..count).map(|n| format!("x{n}")).collect();
+    let separated = format!("{}\n{}1\n", names.join(","), "1,".repeat(count - 1));
+    assert_eq!(read(&separated, Ask::Table).format, Format::Raw, "one line is little to tell CSV by");
+    let wide = format!("{}\n{}\n", "AB  C ".repeat(count), "ab  1 ".repeat(count));
+    assert_eq!(read(&wide, Ask::Auto).format, Format::Lines);
+    let one_long = format!("A B\n{}{}x\n", "1 2\n".repeat(count), " ".repeat(1 << 20));
+    assert_eq!(read(&one_long, Ask::Auto).format, Format::Lines);
+}

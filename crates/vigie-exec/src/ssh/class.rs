@@ -103,6 +103,12 @@ impl Failed {
         Failed { class, message: message.into(), hint: None }
     }
 
+    /// The user ended it before anything was begun.
+    #[must_use]
+    pub fn stopped() -> Self {
+        Failed::new(Class::Stopped, "stopped before it was begun")
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -3,7 +3,7 @@
 
 use super::class::{Class, Failed};
 use crate::command::Command;
-use crate::limits::CONFIG_PATIENCE;
+use crate::limits::{CONFIG_PATIENCE, CONNECT_TIMEOUT, HANDSHAKE_PATIENCE};
 use crate::outcome::{Ending, StartError};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -83,6 +83,8 @@ pub struct Settings {
     pub family: Option<u8>,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
+    /// How long the handshake on it may take: as for `ssh`, the time that was given for the connection holds here too.
+    pub handshake_timeout: Duration,
     /// Between two signs of life that are asked for.
     pub alive_interval: Duration,
     /// So many may stay unanswered.
@@ -177,6 +179,7 @@ fn read(host: &str, text: &str, overrides: &Overrides) -> Settings {
     };
     let seconds =
         |key: &str| first(key).and_then(|text| text.parse().ok()).filter(|s| *s > 0).map(Duration::from_secs);
+    let given_timeout = overrides.connect_timeout.or_else(|| seconds("connecttimeout"));
     Settings {
         written: written.to_owned(),
         host_key_alias: alias.map(str::to_owned),
@@ -203,10 +206,8 @@ fn read(host: &str, text: &str, overrides: &Overrides) -> Settings {
             "inet6" => Some(6),
             _ => None,
         }),
-        connect_timeout: overrides
-            .connect_timeout
-            .or_else(|| seconds("connecttimeout"))
-            .unwrap_or(crate::limits::CONNECT_TIMEOUT),
+        connect_timeout: given_timeout.unwrap_or(CONNECT_TIMEOUT),
+        handshake_timeout: given_timeout.unwrap_or(HANDSHAKE_PATIENCE),
         alive_interval: seconds("serveraliveinterval").unwrap_or(crate::limits::ALIVE_INTERVAL),
         alive_count: first("serveralivecountmax").and_then(|count| count.parse().ok()).unwrap_or(3),
         hostname,

@@ -7,7 +7,7 @@ use super::greeting::Greeting;
 use super::keys::Keys;
 use super::overheard::Overheard;
 use super::trust::{Stranger, Trust};
-use crate::limits::{BACKOFF_FIRST, HANDSHAKE_PATIENCE, QUICK_CONNECT, TRIES_MAX};
+use crate::limits::{BACKOFF_FIRST, HANDSHAKE_PATIENCE, QUICK_CONNECT, QUICK_WORD, TRIES_MAX};
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
 use russh::keys::PublicKeyOrCertificate;
@@ -169,6 +169,7 @@ impl Connector {
 
     async fn try_connect(&self, settings: &Arc<Settings>) -> Result<Connection, Refusal> {
         let ((stream, through), pass) = self.way(settings).await?;
+        let mut pass = Some(pass);
         let refusal = Arc::new(Mutex::new(None));
         let overheard = Arc::new(Overheard::default());
         let handler = Handler {
@@ -180,8 +181,17 @@ impl Connector {
         let config = Arc::new(self.protocol(settings));
         let host = &settings.written;
         let greeting = Greeting::default();
-        let shaking = client::connect_stream(config, greeting.of(stream), handler);
-        let shaken = timeout(HANDSHAKE_PATIENCE, shaking).await;
+        let patience = settings.handshake_timeout;
+        let shaking = timeout(patience, client::connect_stream(config, greeting.of(stream), handler));
+        let mut shaking = std::pin::pin!(shaking);
+        let shaken = match timeout(QUICK_WORD, &mut shaking).await {
+            Ok(shaken) => shaken,
+            Err(_) => {
+                // As a host that does not take the connection: others need not wait for this one.
+                pass = pass.filter(|_| !greeting.is_silent());
+                shaking.await
+            }
+        };
         let mut handle = match shaken {
             Ok(Ok(handle)) => handle,
             Ok(Err(error)) => {
@@ -191,8 +201,8 @@ impl Connector {
                 if let Some(line) = greeting.of_another_protocol() {
                     return Err(no_ssh_server(host, &line).into());
                 }
-                let failed = handshake_failed(host, &error);
-                if failed.class == Class::Throttled {
+                let failed = handshake_failed(host, &error, &greeting);
+                if let (Class::Throttled, Some(pass)) = (failed.class, pass) {
                     pass.throttled();
                 }
                 return Err(failed.into());
@@ -201,13 +211,13 @@ impl Connector {
                 if let Some(line) = greeting.of_another_protocol() {
                     return Err(no_ssh_server(host, &line).into());
                 }
-                let text =
-                    format!("{host} takes the connection and then says nothing for {HANDSHAKE_PATIENCE:?}");
+                let what = if greeting.is_silent() { "says nothing" } else { "does not go on" };
+                let text = format!("{host} takes the connection and then {what} for {patience:?}");
                 return Err(Failed::new(Class::ConnectTimeout, text).into());
             }
         };
         match timeout(HANDSHAKE_PATIENCE, self.keys.authenticate(&mut handle, settings)).await {
-            Ok(Ok(())) => pass.succeeded(),
+            Ok(Ok(())) => pass.into_iter().for_each(Pass::succeeded),
             Ok(Err(failed)) => return Err(failed.into()),
             Err(_) => {
                 let text = format!("{host} does not answer while we say who we are");
@@ -420,9 +430,14 @@ fn no_ssh_server(host: &str, line: &str) -> Failed {
         .hint("is the port the right one?")
 }
 
-fn handshake_failed(host: &str, error: &russh::Error) -> Failed {
+fn handshake_failed(host: &str, error: &russh::Error, greeting: &Greeting) -> Failed {
     use russh::Error as E;
     match error {
+        // Whoever turns strangers away does so first of all.
+        _ if greeting.is_of_ssh() => {
+            let text = format!("no handshake with {host}: {}", plain_words(error));
+            Failed::new(Class::Handshake, text)
+        }
         E::IO(_) | E::HUP | E::Disconnect | E::Version => {
             let text = format!("{host} hangs up before it says who it is: {}", plain_words(error));
             Failed::new(Class::Throttled, text)

@@ -1,6 +1,6 @@
 //! The same command on many machines at once.
 
-use super::class::{Class, Failed};
+use super::class::Failed;
 use super::config::Settings;
 use super::connect::{Connector, Refusal};
 use super::session::{Ended, Job, run};
@@ -99,7 +99,7 @@ async fn run_one(
     };
     let connection = tokio::select! {
         connection = connecting => connection,
-        _ = stop.wait_for(|stop| *stop) => Err(Failed::new(Class::Stopped, "stopped before it was begun").into()),
+        _ = stop.wait_for(|stop| *stop) => Err(Failed::stopped().into()),
     };
     match connection {
         Ok(connection) => {

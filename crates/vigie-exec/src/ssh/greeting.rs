@@ -26,6 +26,16 @@ impl Greeting {
         Heard { inner, greeting: self.clone() }
     }
 
+    /// Whether nothing was heard at all.
+    pub(super) fn is_silent(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether a server of SSH has said who it is.
+    pub(super) fn is_of_ssh(&self) -> bool {
+        is_of_ssh(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The first line, when it is of something else than SSH; safe to show.
     pub(super) fn of_another_protocol(&self) -> Option<String> {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,13 +44,16 @@ impl Greeting {
 }
 
 /// RFC 4253, 4.2: lines may come before the one that begins with `SSH-`.
+fn is_of_ssh(heard: &[u8]) -> bool {
+    heard.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"SSH-"))
+}
+
 fn another_protocol(heard: &[u8]) -> Option<String> {
-    let is_ssh = heard.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"SSH-"));
     let line = heard.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
     let shown: String =
         line.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' }).collect();
     let turned_away = TURNED_AWAY.iter().any(|said| shown.starts_with(said));
-    (!is_ssh && !shown.is_empty() && !turned_away).then_some(shown)
+    (!is_of_ssh(heard) && !shown.is_empty() && !turned_away).then_some(shown)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {

@@ -3,14 +3,16 @@
 use super::class::{Class, Failed};
 use super::config::Settings;
 use super::connect::{Handler, plain_words};
+use crate::limits::AGENT_PATIENCE;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// Connections to the agent at once: it answers one after the other, and some break under hundreds.
@@ -32,6 +34,8 @@ enum Loaded {
 pub struct Keys {
     files: Mutex<HashMap<PathBuf, Loaded>>,
     agents: Semaphore,
+    /// Agents that did not answer: they are waited for once, not once for each host.
+    mute_agents: Mutex<HashSet<PathBuf>>,
     /// Given at a prompt, for keys and for hosts that want it.
     password: Option<Zeroizing<String>>,
 }
@@ -41,7 +45,12 @@ impl Keys {
     #[must_use]
     pub fn new(password: Option<String>) -> Self {
         let password = password.map(Zeroizing::new);
-        Keys { files: Mutex::default(), agents: Semaphore::new(AGENTS), password }
+        Keys {
+            files: Mutex::default(),
+            agents: Semaphore::new(AGENTS),
+            mute_agents: Mutex::default(),
+            password,
+        }
     }
 
     fn load(&self, path: &Path) -> Loaded {
@@ -86,7 +95,7 @@ impl Keys {
             Some(_) => self.agents.acquire().await.ok(),
             None => None,
         };
-        let (mut agent, held) = match agent(settings).await {
+        let (mut agent, held) = match self.agent(settings).await {
             Ok(Some((agent, held))) => (Some(agent), held),
             Ok(None) => (None, Vec::new()),
             Err(why) => {
@@ -162,6 +171,28 @@ impl Keys {
             }
         }
         Ok(false)
+    }
+
+    /// The agent and what it holds; none when there is none. One that does not answer is worth a word, and no more.
+    async fn agent(&self, settings: &Settings) -> Result<Option<(Agent, Vec<AgentIdentity>)>, String> {
+        let Some(socket) = &settings.identity_agent else { return Ok(None) };
+        let mute = || self.mute_agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |why: &str| format!("the agent at {} does not answer{why}", socket.display());
+        if mute().contains(socket) {
+            return Err(failed(""));
+        }
+        let asked = async {
+            let mut agent = AgentClient::connect_uds(socket).await?.dynamic();
+            let held = agent.request_identities().await?;
+            Ok::<_, russh::keys::Error>((agent, held))
+        };
+        match timeout(AGENT_PATIENCE, asked).await {
+            Ok(found) => found.map(Some).map_err(|error| failed(&format!(": {error}"))),
+            Err(_) => {
+                mute().insert(socket.clone());
+                Err(failed(""))
+            }
+        }
     }
 }
 
@@ -239,14 +270,4 @@ async fn rsa_hash(handle: &Handle<Handler>, key: &PublicKey) -> Result<Option<Ha
     let best = handle.best_supported_rsa_hash().await.map_err(|e| lost(&e))?;
     // A server that says nothing has known SHA-2 for ten years now.
     Ok(best.unwrap_or(Some(HashAlg::Sha512)))
-}
-
-/// The agent and what it holds; none when there is none. One that does not answer is worth a word, and no more.
-async fn agent(settings: &Settings) -> Result<Option<(Agent, Vec<AgentIdentity>)>, String> {
-    let Some(socket) = &settings.identity_agent else { return Ok(None) };
-    let failed =
-        |error: russh::keys::Error| format!("the agent at {} does not answer: {error}", socket.display());
-    let mut agent = AgentClient::connect_uds(socket).await.map_err(failed)?.dynamic();
-    let held = agent.request_identities().await.map_err(failed)?;
-    Ok(Some((agent, held)))
 }

@@ -3,20 +3,24 @@
 use super::class::{Class, Failed};
 use super::connect::{Connection, plain_words};
 use crate::capture::{Capture, Captured, Keep};
-use crate::limits::{REMOTE_END_PATIENCE, REMOTE_LINGER};
+use crate::limits::{EXEC_PATIENCE, REMOTE_END_PATIENCE, REMOTE_LINGER, REMOTE_LINGER_MAX};
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, Sig};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// What is to be run, on any number of hosts.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The line for the user's shell there.
     pub command: Vec<u8>,
+    /// Whether that is to be a POSIX shell: then words of ours may stand before the line, by which all that it starts is
+    /// found again even where the server takes no variable for it.
+    pub marked: bool,
     /// How long it may run, from its start.
     pub time_limit: Option<Duration>,
     /// What is kept of each output.
@@ -152,9 +156,14 @@ async fn begin(connection: &Connection, job: &Job, nonce: &str) -> Result<Channe
     let failed = |error: russh::Error| {
         Failed::new(Class::ExecFailed, format!("cannot ask {host} to run it: {}", plain_words(&error)))
     };
-    // By it the command and all its children are found again. Where the server takes no such variable, they are not.
+    // By it the command and all its children are found again.
     channel.set_env(false, VARIABLE, nonce).await.map_err(failed)?;
-    channel.exec(true, job.command.clone()).await.map_err(failed)?;
+    let mut line = Vec::new();
+    if job.marked {
+        line.extend(format!("{VARIABLE}={nonce}; export {VARIABLE}; ").into_bytes());
+    }
+    line.extend_from_slice(&job.command);
+    channel.exec(true, line).await.map_err(failed)?;
     Ok(channel)
 }
 
@@ -176,10 +185,14 @@ struct Reader {
     input: Bytes,
     stdout: Capture,
     stderr: Capture,
+    asked: Instant,
     started: bool,
     refused: bool,
+    /// It did not even answer the request.
+    unanswered: bool,
     exit_code: Option<u32>,
     signal: Option<String>,
+    ended: Option<Instant>,
     closed: bool,
 }
 
@@ -192,27 +205,40 @@ impl Reader {
             input: job.input.clone(),
             stdout: Capture::new(job.keep),
             stderr: Capture::new(job.keep),
+            asked: Instant::now(),
             started: false,
             refused: false,
+            unanswered: false,
             exit_code: None,
             signal: None,
+            ended: None,
             closed: false,
         }
     }
 
-    /// Returns when the server has closed the channel, or the end is known and nothing comes any more.
+    /// Returns when the server has closed the channel, when the end is known and nothing comes any more, or when the
+    /// request to run it has no answer.
     async fn read_to_end(&mut self) {
         while !self.closed && !self.refused {
-            let ended = self.exit_code.is_some() || self.signal.is_some();
-            let message = if ended {
-                match timeout(REMOTE_LINGER, self.channel.wait()).await {
-                    Ok(message) => message,
-                    Err(_) => return,
+            let until = match self.ended {
+                Some(ended) => (Instant::now() + REMOTE_LINGER).min(ended + REMOTE_LINGER_MAX),
+                None if !self.started => self.asked + EXEC_PATIENCE,
+                None => {
+                    let message = self.channel.wait().await;
+                    self.take(message).await;
+                    continue;
                 }
-            } else {
-                self.channel.wait().await
             };
-            self.take(message).await;
+            match timeout_at(until, self.channel.wait()).await {
+                Ok(message) => self.take(message).await,
+                Err(_) => {
+                    self.unanswered = self.ended.is_none();
+                    return;
+                }
+            }
+            if self.ended.is_some_and(|ended| ended.elapsed() > REMOTE_LINGER_MAX) {
+                return;
+            }
         }
     }
 
@@ -232,8 +258,14 @@ impl Reader {
                 self.stderr.take(&data);
                 self.show(true, data).await;
             }
-            Some(ChannelMsg::ExitStatus { exit_status }) => self.exit_code = Some(exit_status),
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) => self.signal = Some(name_of(&signal_name)),
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                self.exit_code = Some(exit_status);
+                self.ended = Some(Instant::now());
+            }
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.signal = Some(name_of(&signal_name));
+                self.ended = Some(Instant::now());
+            }
             Some(_) => {}
         }
     }
@@ -266,6 +298,13 @@ impl Reader {
             (None, None) if self.refused => {
                 (Class::ExecFailed, Some("the server refuses to run a command".to_owned()))
             }
+            (None, None) if self.unanswered => (
+                Class::Lost,
+                Some(
+                    "the server does not answer the request to run it; whether it runs is not known"
+                        .to_owned(),
+                ),
+            ),
             (None, None) => (
                 Class::Lost,
                 Some(
@@ -289,7 +328,8 @@ fn name_of(signal: &Sig) -> String {
 async fn end_remote(connection: &Connection, reader: &mut Reader, nonce: &str) -> bool {
     reader.live = None;
     for signal in [Sig::TERM, Sig::KILL] {
-        if reader.channel.signal(signal).await.is_err() {
+        let signalled = timeout(REMOTE_END_PATIENCE / 5, reader.channel.signal(signal)).await;
+        if !matches!(signalled, Ok(Ok(()))) {
             return false;
         }
         // Servers that deliver it do so at once.
@@ -297,7 +337,12 @@ async fn end_remote(connection: &Connection, reader: &mut Reader, nonce: &str) -
             break;
         }
     }
-    let swept = timeout(REMOTE_END_PATIENCE * 2, sweep(connection, nonce)).await;
+    let mut sweeping = pin!(timeout(REMOTE_END_PATIENCE * 2, sweep(connection, nonce)));
+    let swept = tokio::select! {
+        swept = &mut sweeping => swept,
+        // A command that floods would hold up all that comes over the connection, if nobody read it.
+        () = reader.read_to_end() => sweeping.await,
+    };
     // The sweep may have been what ended it.
     let _ = timeout(REMOTE_LINGER, reader.read_to_end()).await;
     matches!(swept, Ok(Swept::Gone)) || (is_over(reader) && !matches!(swept, Ok(Swept::Left)))

@@ -99,7 +99,11 @@ impl Sftp {
         let host = &connection.settings.written;
         let failed = |why: &str| {
             Failed::new(Class::Prohibited, format!("{host} serves no files: {why}"))
-                .hint("its sshd_config needs a line `Subsystem sftp internal-sftp`, and a shell that prints nothing by itself")
+                .hint(
+                    "OpenSSH's server needs a line `Subsystem sftp internal-sftp` in its sshd_config; dropbear, and others \
+                     without one of their own, the program sftp-server (Debian's openssh-sftp-server); and the shell there \
+                     must print nothing by itself",
+                )
         };
         let asked = async {
             let mut channel =

@@ -3,19 +3,25 @@
 //!
 //! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end ·
 //! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`copying`] files there and back ·
-//! [`copying_badly`] copies that fail, and servers that lie · [`hostile`] servers that do not behave · [`exercises`] those of
-//! the page.
+//! [`copying_badly`] copies that fail, and servers that lie · [`pretenders`] servers of our own that do not behave ·
+//! [`hostile`] what is none, and what is no name of one · [`hangs`] nobody is waited for for ever · [`dropbear`] that server · [`terminal`] a program at a
+//! terminal · [`interrupted`] Ctrl-C · [`exercises`] those of the page.
 
 // A helper that cannot go on fails its test, which is what `unwrap` does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests live outside of `#[test]` functions")]
 
 mod copying;
 mod copying_badly;
+mod dropbear;
 mod exercises;
+mod hangs;
 mod hostile;
+mod interrupted;
 mod known_files;
 mod many;
 mod parity;
+mod pretenders;
 mod running;
 mod server;
+mod terminal;
 mod trust;

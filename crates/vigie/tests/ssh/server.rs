@@ -143,12 +143,13 @@ impl Server {
         self.vigie("run", args)
     }
 
-    /// `vigie copy` at its port with its key; new hosts are accepted.
+    /// `vigie copy` at its port with its key; new hosts are accepted, unless the arguments say otherwise.
     pub(crate) fn copy(&self, args: &[&str]) -> Command {
         let port = self.port.to_string();
         let (id, known) = (self.path("id"), self.path("known"));
         let reach = ["--port", &port, "-i", id.to_str().unwrap(), "--known-hosts", known.to_str().unwrap()];
-        self.vigie("copy", &[&reach[..], &["--host-keys", "accept-new"], args].concat())
+        let trust: &[&str] = if args.contains(&"--host-keys") { &[] } else { &["--host-keys", "accept-new"] };
+        self.vigie("copy", &[&reach[..], trust, args].concat())
     }
 
     fn vigie(&self, verb: &str, args: &[&str]) -> Command {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tree::Tree;
 
 pub use proof::Proof;
@@ -180,14 +180,19 @@ async fn copy_one(
     let opening = async {
         let settings = connector.settings(host).await?;
         let connection = connector.connect(&settings).await?;
-        let sftp = Sftp::open(&connection).await?;
-        Ok::<_, Refusal>((connection, sftp))
+        let deadline = job.time_limit.map(|limit| Instant::now() + limit);
+        let asking = Sftp::open(&connection);
+        let sftp = match deadline {
+            Some(deadline) => timeout_at(deadline, asking).await.unwrap_or_else(|_| Err(time_over())),
+            None => asking.await,
+        };
+        Ok::<_, Refusal>((sftp?, connection, deadline))
     };
     let opened = tokio::select! {
         opened = opening => opened,
-        _ = stop.wait_for(|stop| *stop) => Err(Failed::new(Class::Stopped, "stopped before it was begun").into()),
+        _ = stop.wait_for(|stop| *stop) => Err(Failed::stopped().into()),
     };
-    let (connection, sftp) = match opened {
+    let (sftp, connection, deadline) = match opened {
         Ok(opened) => opened,
         Err(Refusal { failed, stranger }) => return not_begun(&failed, stranger),
     };
@@ -199,7 +204,7 @@ async fn copy_one(
         connection: &connection,
         budget,
         proofs: proof::Prover::new(),
-        deadline: job.time_limit.map(|limit| Instant::now() + limit),
+        deadline,
         stop,
         arrived: AtomicU64::new(0),
         failed: AtomicU64::new(0),
@@ -265,7 +270,7 @@ impl Session<'_> {
         tokio::select! {
             biased;
             () = stopped => Err(Trouble::host(Class::Stopped, "it was stopped")),
-            () = over => Err(Trouble::host(Class::TimedOut, "the time was over")),
+            () = over => Err(Trouble::host(Class::TimedOut, time_over().message)),
             done = work => done,
         }
     }
@@ -306,6 +311,10 @@ impl Session<'_> {
         let _ = self.job.files.send(end).await;
         ends_all.map_or(Ok(()), Err)
     }
+}
+
+fn time_over() -> Failed {
+    Failed::new(Class::TimedOut, "the time was over")
 }
 
 /// Bytes as hexadecimal digits.

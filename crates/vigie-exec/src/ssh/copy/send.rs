@@ -190,23 +190,32 @@ async fn file(session: &Session<'_>, item: &Item, path: &str) -> Result<Arrived,
     // A new file has its source's mode from the beginning, less what the umask there takes away.
     let is_plain = kept.is_none() && !session.job.preserve;
     let mode = if is_plain { item.mode } else { 0o600 };
-    let handle = match sftp.create(&temporary, mode).await {
-        Ok(handle) => handle,
-        Err(SftpError::NotFound) => {
+    let handle = match session.unless_over(async { Ok(sftp.create(&temporary, mode).await) }).await {
+        Ok(Ok(handle)) => handle,
+        Ok(Err(SftpError::NotFound)) => {
             let text = format!("there is no directory {} there", parent(path));
             return Err(Trouble::new(CopyClass::NotFound, text));
         }
-        Err(error) => return Err(explained(session, path, "make a file there", error).await),
+        Ok(Err(error)) => return Err(explained(session, path, "make a file there", error).await),
+        // It may have been made all the same.
+        Err(trouble) => return Err(clean(session, &temporary, trouble).await),
     };
     let filling = fill(session, item, from, Target { path, temporary: &temporary, handle: &handle, kept });
     let filled = session.unless_over(filling).await;
-    let closed = sftp.close(&handle).await;
-    let renamed = match (filled, closed) {
-        (Err(trouble), _) => Err(trouble),
-        (Ok(_), Err(error)) => Err(explained(session, path, "close the file there", error).await),
-        (Ok(arrived), Ok(())) => match sftp.replace(&temporary, path).await {
-            Ok(()) => Ok(arrived),
-            Err(error) => Err(not_renamed(session, path, error).await),
+    let renamed = match filled {
+        Err(trouble) => {
+            if timeout(CLEAN_PATIENCE, sftp.close(&handle)).await.is_err() {
+                // A server that does not even read any more must not hold up the end.
+                return Err(left(&temporary, trouble));
+            }
+            Err(trouble)
+        }
+        Ok(arrived) => match sftp.close(&handle).await {
+            Err(error) => Err(explained(session, path, "close the file there", error).await),
+            Ok(()) => match sftp.replace(&temporary, path).await {
+                Ok(()) => Ok(arrived),
+                Err(error) => Err(not_renamed(session, path, error).await),
+            },
         },
     };
     match renamed {
@@ -305,8 +314,12 @@ async fn not_renamed(session: &Session<'_>, path: &str, error: SftpError) -> Tro
 async fn clean(session: &Session<'_>, temporary: &str, trouble: Trouble) -> Trouble {
     match timeout(CLEAN_PATIENCE, session.sftp.remove(temporary)).await {
         Ok(Ok(()) | Err(SftpError::NotFound)) => trouble,
-        _ => trouble.adding(&format!("{temporary} may be left there")),
+        _ => left(temporary, trouble),
     }
+}
+
+fn left(temporary: &str, trouble: Trouble) -> Trouble {
+    trouble.adding(&format!("{temporary} may be left there"))
 }
 
 /// The protocol has no code for a full disk: it is looked at when there is no other reason.

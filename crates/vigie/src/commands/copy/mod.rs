@@ -85,7 +85,8 @@ struct Plan {
 impl CopyArgs {
     pub(crate) async fn run(self, mut context: Context) -> Result<Outcome, Failure> {
         let plan = self.plan().await?;
-        let connector = self.reach.connector()?;
+        let mut end = EndSignals::listen()?;
+        let connector = self.reach.connector(end.next()).await?;
         let (files, ended_files) = mpsc::channel(FILES);
         let done = Arc::new(Done::default());
         let job = Arc::new(Job {
@@ -97,14 +98,15 @@ impl CopyArgs {
             files,
             done: Arc::clone(&done),
         });
-        let bar = Bar::bytes(context.out.is_json());
-        if let Some(bytes) = plan.bytes {
-            bar.set_total(bytes);
-        }
-        let mut end = EndSignals::listen()?;
+        let is_json = context.out.is_json();
+        let bar = || {
+            let bar = Bar::bytes(is_json);
+            plan.bytes.iter().for_each(|bytes| bar.set_total(*bytes));
+            bar
+        };
         let (stop, stopping) = watch::channel(false);
         let mut round = Round {
-            shown: Shown::new(&mut context.out, &plan.hosts, bar),
+            shown: Shown::new(&mut context.out, &plan.hosts, bar()),
             may_ask: self.reach.may_ask(),
             strangers: Vec::new(),
             files: ended_files,
@@ -118,10 +120,17 @@ impl CopyArgs {
         round.follow(copy_with(&connector, all, Arc::clone(&job), fan_out, &stopping)).await?;
         let strangers = std::mem::take(&mut round.strangers);
         if !strangers.is_empty() && !*stopping.borrow() {
-            let accepted = round.shown.bar.above(|| accept(&strangers, &plan.hosts))?;
+            // The question stands alone.
+            round.shown.bar.finish();
+            let accepted = accept(&strangers, &plan.hosts, round.end.next()).await?;
+            round.shown.bar = bar();
+            if accepted.is_none() {
+                round.shown.stop_waiting();
+            }
             connector.trust().refresh();
+            let accepted = accepted.unwrap_or_default().into_iter();
             let again: Vec<(usize, String)> =
-                accepted.into_iter().map(|index| (index, plan.hosts[index].clone())).collect();
+                accepted.map(|index| (index, plan.hosts[index].clone())).collect();
             if !again.is_empty() {
                 round.shown.forget(&again);
                 round.follow(copy_with(&connector, again, job, fan_out, &stopping)).await?;
@@ -220,13 +229,14 @@ impl Round<'_> {
             tokio::select! {
                 // A host's files come before its end.
                 biased;
-                Some(file) = self.files.recv() => self.shown.file(&file)?,
+                // First of all: nothing that goes on for long may drown it.
                 () = self.end.next() => {
                     if self.stop.send_replace(true) {
                         // A second wish: nothing more is waited for.
                         return Ok(());
                     }
                 }
+                Some(file) = self.files.recv() => self.shown.file(&file)?,
                 end = ends.recv() => match end {
                     Some(end) => self.end(end)?,
                     None => return Ok(()),

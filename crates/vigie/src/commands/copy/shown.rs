@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Bar, Output, Paint, bytes, counted, escaped};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use vigie_exec::ssh::class::Class;
+use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::copy::class::CopyClass;
 use vigie_exec::ssh::copy::{FileEnd, HostEnd};
 
@@ -114,6 +114,14 @@ impl<'a> Shown<'a> {
     pub(super) fn forget(&mut self, again: &[(usize, String)]) {
         for (index, _) in again {
             self.waiting.remove(index);
+        }
+    }
+
+    /// The user was asked about those that wait, and ended it instead.
+    pub(super) fn stop_waiting(&mut self) {
+        for end in self.waiting.values_mut() {
+            end.class = CopyClass::Host(Class::Stopped);
+            end.message = Some(Failed::stopped().message);
         }
     }
 

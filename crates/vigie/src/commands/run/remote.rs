@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use tokio::sync::{mpsc, watch};
 use vigie_exec::Keep;
-use vigie_exec::ssh::class::Class;
+use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
 use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
@@ -63,7 +63,8 @@ enum Shown {
 impl RunArgs {
     pub(super) async fn run_there(self, mut context: Context, hosts: &str) -> Result<Outcome, Failure> {
         let hosts = self.there.reach.hosts(hosts).await?;
-        let connector = self.there.reach.connector()?;
+        let mut end = EndSignals::listen()?;
+        let connector = self.there.reach.connector(end.next()).await?;
         let line = self.line()?;
         let shown = match () {
             () if self.reads(&context) => Shown::Read,
@@ -75,6 +76,7 @@ impl RunArgs {
         let kept = if hosts.len() == 1 { KEPT_BYTES } else { KEPT_BYTES_OF_MANY };
         let job = Job {
             command: line.clone().into_bytes(),
+            marked: !self.as_is,
             time_limit: self.timeout,
             keep: Keep::both_ends(if shown == Shown::Live { 0 } else { kept }),
             input: bytes::Bytes::new(),
@@ -90,24 +92,27 @@ impl RunArgs {
             lines: show::Lines::default(),
             ends: BTreeMap::new(),
             strangers: Vec::new(),
+            unknown: BTreeMap::new(),
         };
-        let mut end = EndSignals::listen()?;
         let (stop, stopping) = watch::channel(false);
         let all: Vec<(usize, String)> = hosts.iter().cloned().enumerate().collect();
         let mut feed = Feed { pieces, end: &mut end, stop: &stop };
         round.follow(run_on(&connector, all, &job, fan_out, &stopping), &mut feed).await?;
         let strangers = std::mem::take(&mut round.strangers);
         if !strangers.is_empty() && !*stopping.borrow() {
-            let again = accept(&strangers, &hosts)?;
+            let accepted = accept(&strangers, &hosts, feed.end.next()).await?;
+            if accepted.is_none() {
+                feed.stop.send_replace(true);
+            }
             connector.trust().refresh();
-            let again: Vec<(usize, String)> =
-                again.into_iter().map(|index| (index, hosts[index].clone())).collect();
+            let accepted = accepted.unwrap_or_default().into_iter();
+            let again: Vec<(usize, String)> = accepted.map(|index| (index, hosts[index].clone())).collect();
             if !again.is_empty() {
-                round.ends.retain(|index, _| again.iter().all(|(other, _)| other != index));
+                round.unknown.clear();
                 round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
             }
         }
-        round.finish()
+        round.finish(*stopping.borrow())
     }
 
     /// What the user's shell over there gets to read: words stay the words that they are.
@@ -145,6 +150,8 @@ struct Round<'a> {
     lines: show::Lines,
     ends: BTreeMap<usize, Ended>,
     strangers: Vec<(usize, Stranger)>,
+    /// How those end if the user does not accept them.
+    unknown: BTreeMap<usize, Ended>,
 }
 
 impl Round<'_> {
@@ -160,15 +167,16 @@ impl Round<'_> {
     ) -> Result<(), Failure> {
         loop {
             tokio::select! {
-                // The last words of a host come before its end.
+                // First the wish to end, which no flood may drown; and the last words of a host before its end.
                 biased;
-                Some(piece) = feed.pieces.recv() => self.piece(&piece)?,
                 () = feed.end.next() => {
                     if feed.stop.send_replace(true) {
                         // A second wish: nothing more is waited for.
                         return Ok(());
                     }
+                    self.out.remark("vigie: ending what runs there; Ctrl-C once more does not wait for it");
                 }
+                Some(piece) = feed.pieces.recv() => self.piece(&piece)?,
                 end = ends.recv() => match end {
                     Some(end) => self.end(end)?,
                     None => return Ok(()),
@@ -191,14 +199,20 @@ impl Round<'_> {
 
     fn end(&mut self, end: HostEnd) -> Result<(), Failure> {
         let HostEnd { index, ended, stranger } = end;
+        match stranger.filter(|_| self.args.there.reach.may_ask()) {
+            Some(stranger) => {
+                self.strangers.push((index, *stranger));
+                self.unknown.insert(index, ended);
+                Ok(())
+            }
+            None => self.ended(index, ended),
+        }
+    }
+
+    fn ended(&mut self, index: usize, mut ended: Ended) -> Result<(), Failure> {
         let host = self.hosts[index].as_str();
         let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
         self.lines.finish(self.out, name)?;
-        if let Some(stranger) = stranger.filter(|_| self.args.there.reach.may_ask()) {
-            self.strangers.push((index, *stranger));
-            self.ends.insert(index, ended);
-            return Ok(());
-        }
         if self.shown == Shown::Read {
             let reading = told::read(&ended.stdout, self.args.ask());
             if self.out.is_json() {
@@ -219,11 +233,19 @@ impl Round<'_> {
         if !ended.class.has_ended() && !self.out.is_json() {
             show::not_ended(self.out, host, &ended);
         }
+        if self.shown == Shown::Read {
+            // It was printed: with many hosts it would be most of our memory.
+            (ended.stdout, ended.stderr) = Default::default();
+        }
         self.ends.insert(index, ended);
         Ok(())
     }
 
-    fn finish(self) -> Result<Outcome, Failure> {
+    fn finish(mut self, is_stopped: bool) -> Result<Outcome, Failure> {
+        for (index, ended) in std::mem::take(&mut self.unknown) {
+            let stopped = || Ended::not_begun(&Failed::stopped());
+            self.ended(index, if is_stopped { stopped() } else { ended })?;
+        }
         let Round { hosts, shown, out, ends, .. } = self;
         let indices: Vec<usize> = ends.keys().copied().collect();
         let ended: Vec<Ended> = ends.into_values().collect();
@@ -236,7 +258,7 @@ impl Round<'_> {
         let classes: Vec<(usize, Class, Option<u32>)> =
             indices.iter().zip(&ended).map(|(index, ended)| (*index, ended.class, ended.exit_code)).collect();
         if let [host] = hosts {
-            return Ok(Outcome::Command(alone(host, out, ended.first())));
+            return Ok(Outcome::Command(alone(host, out, ended.first(), is_stopped)));
         }
         out.remark(&show::summary(hosts, &classes));
         let all_ended = missing == 0 && ended.iter().all(|ended| ended.class.has_ended());
@@ -280,17 +302,18 @@ fn print_groups(out: &mut Output, names: &[&str], ended: &[Ended], compared: boo
 }
 
 /// The exit code for one host: the command's own, or why there is none.
-fn alone(host: &str, out: &Output, ended: Option<&Ended>) -> u8 {
+fn alone(host: &str, out: &Output, ended: Option<&Ended>, is_stopped: bool) -> u8 {
     const INTERRUPT: i32 = 2;
     let Some(ended) = ended else { return exit_code_of_signal(INTERRUPT) };
     match ended.class {
+        // Whatever else is known of it, that is why it ended.
+        class if is_stopped && !class.has_ended() => exit_code_of_signal(INTERRUPT),
         Class::Ok | Class::Exit => ended.exit_code.map_or(125, |code| u8::try_from(code).unwrap_or(u8::MAX)),
         Class::Signal => {
             out.remark(&format!("{host}: ended by SIG{}", ended.signal.as_deref().unwrap_or("?")));
             exit_code_of_signal(ended.signal.as_deref().map_or(127, number_of))
         }
         Class::TimedOut | Class::MaybeRunning => 124,
-        Class::Stopped => exit_code_of_signal(INTERRUPT),
         _ => 125,
     }
 }

@@ -50,13 +50,18 @@ impl Lines {
     pub(super) fn take(&mut self, out: &mut Output, piece: &Piece) -> io::Result<()> {
         let key = (Arc::clone(&piece.host), piece.is_error);
         let begun = self.begun.entry(key).or_default();
-        begun.extend_from_slice(&piece.bytes);
-        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
-            print_line(out, &piece.host, piece.is_error, &line[..end])?;
+        // What stays of a piece is moved once, however many lines it ends.
+        let mut rest: &[u8] = &piece.bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            begun.extend_from_slice(&rest[..end]);
+            print_line(out, &piece.host, piece.is_error, begun)?;
+            begun.clear();
+            rest = &rest[end + 1..];
         }
+        begun.extend_from_slice(rest);
         if begun.len() > LINE_BYTES_MAX {
-            print_line(out, &piece.host, piece.is_error, &std::mem::take(begun))?;
+            print_line(out, &piece.host, piece.is_error, begun)?;
+            begun.clear();
         }
         Ok(())
     }

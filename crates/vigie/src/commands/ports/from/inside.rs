@@ -66,6 +66,7 @@ async fn ask_into(
     inside.host_key = connection.key().map(str::to_owned);
     let job = Job {
         command: b"LC_ALL=C PATH=$PATH:/usr/sbin:/sbin ss -Hltn".to_vec(),
+        marked: true,
         time_limit: Some(PATIENCE),
         keep: Keep::both_ends(KEPT_BYTES),
         input: bytes::Bytes::new(),

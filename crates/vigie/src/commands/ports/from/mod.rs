@@ -137,7 +137,7 @@ impl FromArgs {
         if names.is_empty() { Err(Failure::usage("from where? No place is named")) } else { Ok(names) }
     }
 
-    fn connector(&self) -> Result<Arc<Connector>, Failure> {
+    async fn connector(&self, ended: impl Future<Output = ()>) -> Result<Arc<Connector>, Failure> {
         let overrides = Overrides {
             file: self.ssh_config.clone(),
             user: self.user.clone(),
@@ -147,7 +147,7 @@ impl FromArgs {
             known_hosts: self.known_hosts.clone(),
             connect_timeout: self.connect_timeout,
         };
-        connector(overrides, self.ask_password)
+        connector(overrides, self.ask_password, ended).await
     }
 }
 
@@ -178,7 +178,8 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     check_targets(&seen, &args.places, &context.out)?;
     let (stop, stopping) = watch::channel(false);
     let patience = args.timeout.unwrap_or(PATIENCE);
-    let mut places = Places::new(names, args.places.connector()?, args.places.by, patience, stopping);
+    let connector = args.places.connector(end.next()).await?;
+    let mut places = Places::new(names, connector, args.places.by, patience, stopping);
     let progress = places.progress();
     let looking = async {
         places.connect(args.places.host_keys, &context.out).await?;

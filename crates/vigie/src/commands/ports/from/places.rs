@@ -4,9 +4,10 @@ use super::HERE;
 use super::inside::{self, Inside};
 use super::told::fold;
 use super::ways::{Agent, By, FORWARDED_MAX, OwnProgram};
+use crate::asking::can_ask;
 use crate::failure::Failure;
 use crate::output::{Output, count, escaped};
-use crate::reaching::{HostKeys, accept, can_ask};
+use crate::reaching::{HostKeys, accept};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -132,7 +133,13 @@ impl Places {
         let strangers = self.connect_some(&all).await;
         let may_ask = keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask();
         if !strangers.is_empty() && may_ask && !self.is_stopped() {
-            let again = accept(&strangers, &self.names)?;
+            let mut stop = self.stop.clone();
+            let stopped = async {
+                if stop.wait_for(|stop| *stop).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let again = accept(&strangers, &self.names, stopped).await?.unwrap_or_default();
             self.connector.trust().refresh();
             self.connect_some(&again).await;
         }
