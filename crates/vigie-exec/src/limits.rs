@@ -53,6 +53,13 @@ pub(crate) const REMOTE_LINGER: Duration = Duration::from_secs(1);
 /// For each step of ending a remote command: a signal, and the look whether it helped.
 pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long `sudo` over there may take before it starts the command or asks for a password: it asks directories of users
+/// and names over the network, whose own patience is half a minute, and waits some seconds after a wrong password.
+pub(crate) const SUDO_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `sudo`, and the shell that starts it, may say before.
+pub(crate) const SUDO_WORDS_BYTES_MAX: usize = 16 * 1024;
+
 /// Channels of one connection that wait for the answer of a port at once, at first and at most. It grows with answers,
 /// as a window of TCP does: so many keep a way of 20 ms busy, and are no flood where there are no answers.
 pub(crate) const FORWARD_WINDOW_FIRST: usize = 64;

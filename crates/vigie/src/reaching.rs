@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::output::{Table, escaped};
+use crate::signals::EndSignals;
 use clap::{Args, ValueEnum};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -162,6 +163,39 @@ pub(crate) fn limit(text: &str) -> Result<Duration, String> {
 /// Whether somebody is there to be asked.
 pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether there is a terminal at which a password can be asked for, whatever becomes of input and output.
+pub(crate) fn has_terminal() -> bool {
+    std::fs::File::open(TERMINAL).is_ok()
+}
+
+const TERMINAL: &str = "/dev/tty";
+
+/// Asks for a password at the terminal, which does not show it. None when the user would rather end.
+pub(crate) async fn ask_password(prompt: &str, end: &mut EndSignals) -> Result<Option<String>, Failure> {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let failed = |error: &dyn std::error::Error| {
+        Failure::failed("cannot ask for a password at the terminal").because(error).not_run()
+    };
+    let terminal = std::fs::File::open(TERMINAL).map_err(|e| failed(&e))?;
+    let before = tcgetattr(&terminal).map_err(|e| failed(&e))?;
+    let prompt = prompt.to_owned();
+    let asking = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
+    tokio::select! {
+        asked = asking => match asked {
+            Ok(Ok(password)) => Ok(Some(password)),
+            // Ctrl-C reaches it as a key.
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => Ok(None),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(error) => Err(failed(&error)),
+        },
+        () = end.next() => {
+            // Whoever asks still waits, and would leave the terminal mute.
+            tcsetattr(&terminal, OptionalActions::Flush, &before).map_err(|e| failed(&e))?;
+            Ok(None)
+        }
+    }
 }
 
 /// Shows all strangers in one table and asks once. Gives the hosts that were accepted, which are then remembered.

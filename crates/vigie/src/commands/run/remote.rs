@@ -5,7 +5,7 @@ use super::{KEPT_BYTES, RunArgs, exit_code_of_signal, show};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::reaching::{ReachArgs, accept};
+use crate::reaching::{ReachArgs, accept, ask_password, has_terminal};
 use crate::signals::EndSignals;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use vigie_exec::ssh::class::Class;
 use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
 use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
+use vigie_exec::ssh::sudo::Sudo;
 use vigie_exec::ssh::trust::Stranger;
 
 /// Pieces of output that wait to be printed; beyond, hosts wait.
@@ -24,12 +25,19 @@ const PIECES: usize = 256;
 /// What is kept of each output on each of many machines.
 const KEPT_BYTES_OF_MANY: usize = 256 * 1024;
 
+/// The number of SIGINT.
+const INTERRUPT: i32 = 2;
+
 /// How machines are reached, and how they are shown.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "On other machines")]
 pub(super) struct ThereArgs {
     #[command(flatten)]
     reach: ReachArgs,
+
+    /// As root, through sudo there; if it wants a password, that is asked for at your terminal, once
+    #[arg(long)]
+    sudo: bool,
 
     /// Print the same output once, with all the hosts that gave it
     #[arg(long, conflicts_with = "diff")]
@@ -43,7 +51,7 @@ pub(super) struct ThereArgs {
 impl ThereArgs {
     /// Whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        self.reach.is_given() || self.fold || self.diff
+        self.reach.is_given() || self.sudo || self.fold || self.diff
     }
 }
 
@@ -73,8 +81,9 @@ impl RunArgs {
         };
         let (live, pieces) = mpsc::channel(PIECES);
         let kept = if hosts.len() == 1 { KEPT_BYTES } else { KEPT_BYTES_OF_MANY };
-        let job = Job {
-            command: line.clone().into_bytes(),
+        let mut job = Job {
+            command: line.clone(),
+            sudo: self.there.sudo.then(Sudo::default),
             time_limit: self.timeout,
             keep: Keep::both_ends(if shown == Shown::Live { 0 } else { kept }),
             input: bytes::Bytes::new(),
@@ -90,6 +99,8 @@ impl RunArgs {
             lines: show::Lines::default(),
             ends: BTreeMap::new(),
             strangers: Vec::new(),
+            locked: Vec::new(),
+            may_ask_password: has_terminal(),
         };
         let mut end = EndSignals::listen()?;
         let (stop, stopping) = watch::channel(false);
@@ -106,6 +117,20 @@ impl RunArgs {
                 round.ends.retain(|index, _| again.iter().all(|(other, _)| other != index));
                 round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
             }
+        }
+        let locked = std::mem::take(&mut round.locked);
+        if !locked.is_empty() && !*stopping.borrow() {
+            let host = &hosts[locked[0]];
+            let whose = if locked.len() == 1 { host.clone() } else { format!("{} hosts", locked.len()) };
+            round.may_ask_password = false;
+            let asked = ask_password(&format!("password for sudo on {whose}: "), feed.end).await?;
+            let Some(password) = asked else {
+                return Ok(Outcome::Command(exit_code_of_signal(INTERRUPT)));
+            };
+            job.sudo = Some(Sudo::with(password));
+            let again: Vec<(usize, String)> =
+                locked.into_iter().map(|index| (index, hosts[index].clone())).collect();
+            round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
         }
         round.finish()
     }
@@ -145,6 +170,9 @@ struct Round<'a> {
     lines: show::Lines,
     ends: BTreeMap<usize, Ended>,
     strangers: Vec<(usize, Stranger)>,
+    /// Those whose `sudo` wants a password, which is still to be asked for.
+    locked: Vec<usize>,
+    may_ask_password: bool,
 }
 
 impl Round<'_> {
@@ -196,6 +224,11 @@ impl Round<'_> {
         self.lines.finish(self.out, name)?;
         if let Some(stranger) = stranger.filter(|_| self.args.there.reach.may_ask()) {
             self.strangers.push((index, *stranger));
+            self.ends.insert(index, ended);
+            return Ok(());
+        }
+        if ended.class == Class::SudoPassword && self.may_ask_password {
+            self.locked.push(index);
             self.ends.insert(index, ended);
             return Ok(());
         }
@@ -281,7 +314,6 @@ fn print_groups(out: &mut Output, names: &[&str], ended: &[Ended], compared: boo
 
 /// The exit code for one host: the command's own, or why there is none.
 fn alone(host: &str, out: &Output, ended: Option<&Ended>) -> u8 {
-    const INTERRUPT: i32 = 2;
     let Some(ended) = ended else { return exit_code_of_signal(INTERRUPT) };
     match ended.class {
         Class::Ok | Class::Exit => ended.exit_code.map_or(125, |code| u8::try_from(code).unwrap_or(u8::MAX)),

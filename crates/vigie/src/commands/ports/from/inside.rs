@@ -65,7 +65,8 @@ async fn ask_into(
     let connection = connected.map_err(|refusal| refusal.failed)?;
     inside.host_key = connection.key().map(str::to_owned);
     let job = Job {
-        command: b"LC_ALL=C PATH=$PATH:/usr/sbin:/sbin ss -Hltn".to_vec(),
+        command: "LC_ALL=C PATH=$PATH:/usr/sbin:/sbin ss -Hltn".to_owned(),
+        sudo: None,
         time_limit: Some(PATIENCE),
         keep: Keep::both_ends(KEPT_BYTES),
         input: bytes::Bytes::new(),

@@ -193,7 +193,8 @@ fn not_told() -> Sight {
 
 fn job(line: String) -> Job {
     Job {
-        command: format!("LC_ALL=C; export LC_ALL; {line}").into_bytes(),
+        command: format!("LC_ALL=C; export LC_ALL; {line}"),
+        sudo: None,
         time_limit: Some(PATIENCE),
         keep: Keep { head: KEPT_BYTES, tail: 0 },
         input: Bytes::new(),
