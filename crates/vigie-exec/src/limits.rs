@@ -53,6 +53,9 @@ pub(crate) const REMOTE_LINGER: Duration = Duration::from_secs(1);
 /// For each step of ending a remote command: a signal, and the look whether it helped.
 pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the system's `ssh`, and the shell over there, may say before the command begins.
+pub(crate) const SYSTEM_WORDS_BYTES_MAX: usize = 16 * 1024;
+
 /// How long `sudo` over there may take before it starts the command or asks for a password: it asks directories of users
 /// and names over the network, whose own patience is half a minute, and waits some seconds after a wrong password.
 pub(crate) const SUDO_PATIENCE: Duration = Duration::from_secs(60);

@@ -100,6 +100,11 @@ impl ReachArgs {
             || (*ask_password || host_keys.is_some() || connect_timeout.is_some())
     }
 
+    /// Whether a password is to be asked for first.
+    pub(crate) fn asks_password(&self) -> bool {
+        self.ask_password
+    }
+
     /// So many hosts are under way at once.
     pub(crate) fn fan_out(&self) -> usize {
         self.fan_out.map_or(FAN_OUT, |n| n as usize)

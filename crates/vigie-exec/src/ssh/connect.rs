@@ -134,6 +134,14 @@ impl Connector {
         })
     }
 
+    pub(super) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// What is known of hosts.
     #[must_use]
     pub fn trust(&self) -> &Trust {

@@ -19,7 +19,9 @@ use zeroize::Zeroizing;
 pub struct Job {
     /// The line for the user's shell there; with `sudo` for `/bin/sh`.
     pub command: String,
-    /// As root, through `sudo`.
+    /// Who connects.
+    pub transport: Transport,
+    /// As root, through `sudo`; in this process only.
     pub sudo: Option<Sudo>,
     /// How long it may run, from its start.
     pub time_limit: Option<Duration>,
@@ -29,6 +31,16 @@ pub struct Job {
     pub input: Bytes,
     /// Whoever wants to see the output as it comes.
     pub live: Option<mpsc::Sender<Piece>>,
+}
+
+/// Who connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// This process.
+    #[default]
+    Own,
+    /// The system's `ssh`, once for each host.
+    System,
 }
 
 /// A piece of output as it came.
@@ -175,7 +187,7 @@ async fn begin(connection: &Connection, job: &Job, nonce: &str) -> Result<Channe
 /// A name that servers let pass by default (`AcceptEnv LANG LC_*`).
 pub(super) const VARIABLE: &str = "LC_VIGIE_RUN";
 
-fn nonce() -> String {
+pub(super) fn nonce() -> String {
     let mut bytes = [0_u8; 12];
     // Without randomness it is only less unique.
     let _ = getrandom::fill(&mut bytes);
@@ -388,7 +400,7 @@ fn is_over(reader: &Reader) -> bool {
     reader.exit_code.is_some() || reader.signal.is_some()
 }
 
-enum Swept {
+pub(super) enum Swept {
     /// Some were found, and all are gone.
     Gone,
     /// None were found.
@@ -399,13 +411,29 @@ enum Swept {
     Left,
 }
 
+impl Swept {
+    /// By the exit code of the script.
+    pub(super) fn of(exit_code: Option<u32>) -> Self {
+        match exit_code {
+            Some(0) => Swept::Gone,
+            Some(3) => Swept::Left,
+            Some(4) => Swept::None,
+            _ => Swept::Unknown,
+        }
+    }
+}
+
 /// Looks for processes with our mark in their environment and ends them, politely and then not.
-async fn sweep(connection: &Connection, nonce: &str, sudo: Option<&Sudo>) -> Swept {
-    let script = format!(
+pub(super) fn sweep_script(nonce: &str) -> String {
+    format!(
         "m='{VARIABLE}={nonce}'; f=4; for s in TERM TERM KILL KILL 0; do n=0; for d in /proc/[0-9]*; do \
          if tr '\\000' '\\n' <$d/environ 2>/dev/null | grep -qxF \"$m\" && ! grep -q '^State:.Z' $d/status 2>/dev/null; \
          then kill -s $s ${{d#/proc/}} 2>/dev/null; n=1; f=0; fi; done; [ $n = 0 ] && exit $f; sleep 0.3; done; exit 3"
-    );
+    )
+}
+
+async fn sweep(connection: &Connection, nonce: &str, sudo: Option<&Sudo>) -> Swept {
+    let script = sweep_script(nonce);
     let Ok(mut channel) = connection.handle.channel_open_session().await else { return Swept::Unknown };
     let (line, answer) = match sudo {
         Some(sudo) => sudo.script(&script),
@@ -427,12 +455,7 @@ async fn sweep(connection: &Connection, nonce: &str, sudo: Option<&Sudo>) -> Swe
             _ => {}
         }
     }
-    match code {
-        Some(0) => Swept::Gone,
-        Some(3) => Swept::Left,
-        Some(4) => Swept::None,
-        _ => Swept::Unknown,
-    }
+    Swept::of(code)
 }
 
 /// A word for a POSIX shell that means exactly this text.

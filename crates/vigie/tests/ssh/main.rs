@@ -1,7 +1,7 @@
 //! Commands on other machines, over SSH: real OpenSSH servers on loopback addresses, and `ssh` itself as the judge
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
-//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end · [`sudo`] as root ·
+//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end · [`sudo`] as root · [`system`] through the system's `ssh` ·
 //! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`copying`] files there and back ·
 //! [`copying_badly`] copies that fail, and servers that lie · [`hostile`] servers that do not behave · [`exercises`] those of
 //! the page.
@@ -19,4 +19,5 @@ mod parity;
 mod running;
 mod server;
 mod sudo;
+mod system;
 mod trust;

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::reaching::{ReachArgs, accept, ask_password, has_terminal};
 use crate::signals::EndSignals;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::io::Write;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +15,7 @@ use vigie_exec::Keep;
 use vigie_exec::ssh::class::Class;
 use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
-use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
+use vigie_exec::ssh::session::{self, Ended, Job, Piece, quoted};
 use vigie_exec::ssh::sudo::Sudo;
 use vigie_exec::ssh::trust::Stranger;
 
@@ -39,6 +39,10 @@ pub(super) struct ThereArgs {
     #[arg(long)]
     sudo: bool,
 
+    /// Who connects
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = Transport::Own)]
+    transport: Transport,
+
     /// Print the same output once, with all the hosts that gave it
     #[arg(long, conflicts_with = "diff")]
     fold: bool,
@@ -48,10 +52,39 @@ pub(super) struct ThereArgs {
     diff: bool,
 }
 
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    /// This program itself
+    Own,
+    /// The system's ssh, which is asked to ask nothing (BatchMode): for GSSAPI, PKCS#11, or an open ControlMaster
+    System,
+}
+
+impl From<Transport> for session::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Own => session::Transport::Own,
+            Transport::System => session::Transport::System,
+        }
+    }
+}
+
 impl ThereArgs {
+    /// The system's `ssh` runs without questions.
+    fn check(&self) -> Result<(), Failure> {
+        if self.transport == Transport::System && (self.sudo || self.reach.asks_password()) {
+            return Err(Failure::usage(
+                "--transport system answers no questions: neither --sudo nor --ask-password go with it",
+            )
+            .hint("leave it away, or, where sudoers says NOPASSWD, run `sudo -n CMD`"));
+        }
+        Ok(())
+    }
+
     /// Whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        self.reach.is_given() || self.sudo || self.fold || self.diff
+        self.reach.is_given() || self.sudo || self.transport == Transport::System || self.fold || self.diff
     }
 }
 
@@ -70,6 +103,7 @@ enum Shown {
 
 impl RunArgs {
     pub(super) async fn run_there(self, mut context: Context, hosts: &str) -> Result<Outcome, Failure> {
+        self.there.check()?;
         let hosts = self.there.reach.hosts(hosts).await?;
         let connector = self.there.reach.connector()?;
         let line = self.line()?;
@@ -83,6 +117,7 @@ impl RunArgs {
         let kept = if hosts.len() == 1 { KEPT_BYTES } else { KEPT_BYTES_OF_MANY };
         let mut job = Job {
             command: line.clone(),
+            transport: self.there.transport.into(),
             sudo: self.there.sudo.then(Sudo::default),
             time_limit: self.timeout,
             keep: Keep::both_ends(if shown == Shown::Live { 0 } else { kept }),
