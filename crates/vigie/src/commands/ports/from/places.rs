@@ -6,7 +6,7 @@ use super::told::fold;
 use super::ways::{Agent, By, FORWARDED_MAX, OwnProgram};
 use crate::failure::Failure;
 use crate::output::{Output, count, escaped};
-use crate::reaching::{HostKeys, accept, can_ask};
+use crate::reaching::accept;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -127,10 +127,9 @@ impl Places {
     }
 
     /// Connects to all; a place that cannot be reached is blind. Hosts that are not known are shown once, together.
-    pub(super) async fn connect(&mut self, keys: Option<HostKeys>, out: &Output) -> Result<(), Failure> {
+    pub(super) async fn connect(&mut self, may_ask: bool, out: &Output) -> Result<(), Failure> {
         let all: Vec<usize> = (0..self.names.len()).collect();
         let strangers = self.connect_some(&all).await;
-        let may_ask = keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask();
         if !strangers.is_empty() && may_ask && !self.is_stopped() {
             let again = accept(&strangers, &self.names)?;
             self.connector.trust().refresh();
