@@ -35,6 +35,10 @@ pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// 120 s, and whoever takes this long is not worth waiting for.
 pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the agent may take to tell which keys it holds; it needs neither network nor user for that. Signing may wait
+/// for the user, as long as the server does.
+pub(crate) const AGENT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How much of a server's first words is kept, to tell what is no SSH server: the length of a line of RFC 4253.
 pub(crate) const GREETING_MAX: usize = 255;
 

@@ -3,6 +3,7 @@
 use super::class::{Class, Failed};
 use super::config::Settings;
 use super::connect::{Handler, plain_words};
+use crate::limits::AGENT_PATIENCE;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// Connections to the agent at once: it answers one after the other, and some break under hundreds.
@@ -246,7 +248,13 @@ async fn agent(settings: &Settings) -> Result<Option<(Agent, Vec<AgentIdentity>)
     let Some(socket) = &settings.identity_agent else { return Ok(None) };
     let failed =
         |error: russh::keys::Error| format!("the agent at {} does not answer: {error}", socket.display());
-    let mut agent = AgentClient::connect_uds(socket).await.map_err(failed)?.dynamic();
-    let held = agent.request_identities().await.map_err(failed)?;
-    Ok(Some((agent, held)))
+    let asked = async {
+        let mut agent = AgentClient::connect_uds(socket).await?.dynamic();
+        let held = agent.request_identities().await?;
+        Ok(Some((agent, held)))
+    };
+    match timeout(AGENT_PATIENCE, asked).await {
+        Ok(told) => told.map_err(failed),
+        Err(_) => Err(format!("the agent at {} does not answer for {AGENT_PATIENCE:?}", socket.display())),
+    }
 }

@@ -1,7 +1,7 @@
 //! Commands on other machines, over SSH: real OpenSSH servers on loopback addresses, and `ssh` itself as the judge
 //! of which keys are to be trusted. Needs root, for servers of its own.
 //!
-//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`running`] how commands end · [`sudo`] as root · [`system`] through the system's `ssh` ·
+//! [`server`] an `sshd` of a test's own · [`trust`], [`known_files`] which keys are trusted · [`letting_in`] keys and names of no use · [`running`] how commands end · [`sudo`] as root · [`system`] through the system's `ssh` ·
 //! [`many`] many hosts, and hosts in between · [`parity`] configurations · [`copying`] files there and back ·
 //! [`copying_badly`] copies that fail, and servers that lie · [`hostile`] servers that do not behave · [`exercises`] those of
 //! the page.
@@ -14,6 +14,7 @@ mod copying_badly;
 mod exercises;
 mod hostile;
 mod known_files;
+mod letting_in;
 mod many;
 mod parity;
 mod running;
