@@ -71,6 +71,7 @@ const NEEDS: &[Need] = &[
     Need { package: "locales", sign: Sign::File("/usr/share/i18n/locales/fr_FR"), bench: false },
     Need { package: "openssh-server", sign: Sign::File("/usr/sbin/sshd"), bench: false },
     program("dropbear", "dropbear-bin"),
+    program("sudo", "sudo"),
     Need { package: "openssh-sftp-server", sign: Sign::File("/usr/lib/openssh/sftp-server"), bench: false },
     program("influxd", "influxdb"),
     program("mosquitto", "mosquitto"),

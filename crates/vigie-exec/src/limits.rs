@@ -42,6 +42,10 @@ pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// up after 120 s, and whoever takes this long is not worth waiting for. Likewise for letting us in.
 pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the agent may take to tell which keys it holds; it needs neither network nor user for that. Signing may wait
+/// for the user, as long as the server does.
+pub(crate) const AGENT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How much of a server's first words is kept, to tell what is no SSH server: the length of a line of RFC 4253.
 pub(crate) const GREETING_MAX: usize = 255;
 
@@ -50,9 +54,6 @@ pub(crate) const QUICK_CONNECT: Duration = Duration::from_millis(300);
 
 /// A server that has not said its first word by then is waited for outside of the gate: a busy one does within a second.
 pub(crate) const QUICK_WORD: Duration = Duration::from_secs(2);
-
-/// How long an agent may take to say which keys it holds. (It may take longer to sign, when somebody has to confirm it.)
-pub(crate) const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries at a server that hangs up at once, and the pause before the second one; it doubles each time, to some
 /// thirty seconds in all.
@@ -72,6 +73,16 @@ pub(crate) const EXEC_PATIENCE: Duration = Duration::from_secs(30);
 
 /// For each step of ending a remote command: a signal, and the look whether it helped.
 pub(crate) const REMOTE_END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the system's `ssh`, and the shell over there, may say before the command begins.
+pub(crate) const SYSTEM_WORDS_BYTES_MAX: usize = 16 * 1024;
+
+/// How long `sudo` over there may take before it starts the command or asks for a password: it asks directories of users
+/// and names over the network, whose own patience is half a minute, and waits some seconds after a wrong password.
+pub(crate) const SUDO_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `sudo`, and the shell that starts it, may say before.
+pub(crate) const SUDO_WORDS_BYTES_MAX: usize = 16 * 1024;
 
 /// Channels of one connection that wait for the answer of a port at once, at first and at most. It grows with answers,
 /// as a window of TCP does: so many keep a way of 20 ms busy, and are no flood where there are no answers.

@@ -6,9 +6,16 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
 use tokio::sync::oneshot;
 
+const TERMINAL: &str = "/dev/tty";
+
 /// Whether somebody is there to be asked.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Whether there is a terminal at which a password can be asked for, whatever becomes of input and output.
+pub(crate) fn has_terminal() -> bool {
+    File::open(TERMINAL).is_ok()
 }
 
 /// Asks for a password, which is not shown while it is typed. Fails with 130 when the user ends it instead.
@@ -71,7 +78,7 @@ struct Terminal {
 impl Terminal {
     /// As it is now; none when there is no terminal.
     fn now() -> Option<Terminal> {
-        let terminal = File::open("/dev/tty").ok()?;
+        let terminal = File::open(TERMINAL).ok()?;
         let was = tcgetattr(&terminal).ok()?;
         Some(Terminal { terminal, was })
     }

@@ -176,11 +176,24 @@ impl Failure {
             serde_json::json!({ "error": self.as_json() }).to_string()
         } else {
             let hint = self.hint.as_ref().map(|h| format!("\nhint: {h}")).unwrap_or_default();
-            format!("error: {}{hint}", self.message)
+            harmless(&format!("error: {}{hint}", self.message))
         };
         // With standard error gone too, the exit code alone must tell.
         let _ = writeln!(io::stderr(), "{text}");
     }
+}
+
+/// The same text for a terminal: names of users and words of peers in it may hold characters that control one.
+fn harmless(text: &str) -> String {
+    let is_told = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().fold(String::with_capacity(text.len()), |mut told, c| {
+        if is_told(c) {
+            told.push(c);
+        } else {
+            told.extend(c.escape_default());
+        }
+        told
+    })
 }
 
 /// Failed output: the reader has gone, or the disk behind it is full.
@@ -266,6 +279,12 @@ mod tests {
             assert_eq!(Failure::from(ApiError::new(kind, "x")).as_json()["kind"], word);
         }
         assert_eq!(Failure::failed("x").as_json()["kind"], "failed");
+    }
+
+    #[test]
+    fn nothing_in_a_message_controls_the_terminal() {
+        let told = harmless("error: `a\u{1b}[2J\r\u{9b}` is no é\n\thint: \\x");
+        assert_eq!(told, "error: `a\\u{1b}[2J\\r\\u{9b}` is no é\n\thint: \\x");
     }
 
     #[test]

@@ -16,29 +16,16 @@ use vigie_exec::ssh::fleet::FAN_OUT;
 use vigie_exec::ssh::keys::Keys;
 use vigie_exec::ssh::trust::{Stranger, remember};
 
-/// Which machines, and how they are reached.
+/// How machines are reached, wherever a command goes there.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "On other machines")]
-pub(crate) struct ReachArgs {
+pub(crate) struct WayArgs {
     /// Groups of hosts: TOML with `[groups]`, or ClusterShell's groups.conf
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
 
-    /// Leave these hosts out
-    #[arg(long, value_name = "HOSTS")]
-    exclude: Option<String>,
-
-    /// So many hosts at once [default: up to 256, of which only as many as servers bear shake hands at once]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    fan_out: Option<u32>,
-
     /// The user to be there [default: as ssh_config says]
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
-
-    /// The port [default: as ssh_config says]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
 
     /// A private key to try first
     #[arg(short, long, value_name = "FILE")]
@@ -65,9 +52,29 @@ pub(crate) struct ReachArgs {
     connect_timeout: Option<Duration>,
 }
 
+/// Which machines, and how they are reached.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "On other machines")]
+pub(crate) struct ReachArgs {
+    #[command(flatten)]
+    way: WayArgs,
+
+    /// The port [default: as ssh_config says]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    /// Leave these hosts out
+    #[arg(long, value_name = "HOSTS")]
+    exclude: Option<String>,
+
+    /// So many hosts at once [default: up to 256, of which only as many as servers bear shake hands at once]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    fan_out: Option<u32>,
+}
+
 /// What is done about a host whose key is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HostKeys {
+enum HostKeys {
     /// It is refused
     Strict,
     /// You are asked, once for all such hosts; without a terminal it is refused
@@ -79,7 +86,7 @@ pub(crate) enum HostKeys {
 }
 
 impl HostKeys {
-    pub(crate) fn policy(self) -> Policy {
+    fn policy(self) -> Policy {
         match self {
             HostKeys::Strict => Policy::Strict,
             HostKeys::Ask => Policy::Ask,
@@ -89,15 +96,68 @@ impl HostKeys {
     }
 }
 
+impl WayArgs {
+    /// Whether any of them is given.
+    pub(crate) fn is_given(&self) -> bool {
+        let Self {
+            inventory,
+            user,
+            identity,
+            ask_password,
+            host_keys,
+            known_hosts,
+            ssh_config,
+            connect_timeout,
+        } = self;
+        let files = [inventory, identity, known_hosts, ssh_config];
+        files.iter().any(|file| file.is_some())
+            || (user.is_some() || *ask_password || host_keys.is_some() || connect_timeout.is_some())
+    }
+
+    /// Whether the user may be asked about hosts that are not known.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && asking::can_ask()
+    }
+
+    /// The groups that are known.
+    pub(crate) fn inventory(&self) -> Result<Inventory, Failure> {
+        Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))
+    }
+
+    /// What connects to them, at this port if one is given; asks for the password first, if it is to, unless the user
+    /// ends it.
+    pub(crate) async fn connector(
+        &self,
+        port: Option<u16>,
+        ended: impl Future<Output = ()>,
+    ) -> Result<Arc<Connector>, Failure> {
+        let overrides = Overrides {
+            file: self.ssh_config.clone(),
+            user: self.user.clone(),
+            port,
+            identity: self.identity.clone(),
+            policy: self.host_keys.map(HostKeys::policy),
+            known_hosts: self.known_hosts.clone(),
+            connect_timeout: self.connect_timeout,
+        };
+        let password = match self.ask_password {
+            true => Some(asking::password("password: ", ended).await?),
+            false => None,
+        };
+        Ok(Connector::new(overrides, Keys::new(password)))
+    }
+}
+
 impl ReachArgs {
     /// Whether any of them is given.
     pub(crate) fn is_given(&self) -> bool {
-        let Self { inventory, exclude, fan_out, user, port, identity, .. } = self;
-        let Self { ask_password, host_keys, known_hosts, ssh_config, connect_timeout, .. } = self;
-        let files = [inventory, identity, known_hosts, ssh_config];
-        files.iter().any(|file| file.is_some())
-            || (exclude.is_some() || user.is_some() || fan_out.is_some() || port.is_some())
-            || (*ask_password || host_keys.is_some() || connect_timeout.is_some())
+        let Self { way, port, exclude, fan_out } = self;
+        way.is_given() || port.is_some() || exclude.is_some() || fan_out.is_some()
+    }
+
+    /// Whether a password is to be asked for first.
+    pub(crate) fn asks_password(&self) -> bool {
+        self.way.ask_password
     }
 
     /// So many hosts are under way at once.
@@ -107,12 +167,12 @@ impl ReachArgs {
 
     /// Whether the user may be asked about hosts that are not known.
     pub(crate) fn may_ask(&self) -> bool {
-        self.host_keys.is_none_or(|keys| keys == HostKeys::Ask) && asking::can_ask()
+        self.way.may_ask()
     }
 
     /// The hosts that are meant, in order, without those that are left out.
     pub(crate) async fn hosts(&self, text: &str) -> Result<Vec<String>, Failure> {
-        let inventory = Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))?;
+        let inventory = self.way.inventory()?;
         let hosts = |text: String| {
             let inventory = &inventory;
             async move { inventory.hosts(&text).await.map_err(|e| Failure::of(&e).into_usage()) }
@@ -128,30 +188,8 @@ impl ReachArgs {
 
     /// What connects to them; asks for the password first, if it is to, unless the user ends it.
     pub(crate) async fn connector(&self, ended: impl Future<Output = ()>) -> Result<Arc<Connector>, Failure> {
-        let overrides = Overrides {
-            file: self.ssh_config.clone(),
-            user: self.user.clone(),
-            port: self.port,
-            identity: self.identity.clone(),
-            policy: self.host_keys.map(HostKeys::policy),
-            known_hosts: self.known_hosts.clone(),
-            connect_timeout: self.connect_timeout,
-        };
-        connector(overrides, self.ask_password, ended).await
+        self.way.connector(self.port, ended).await
     }
-}
-
-/// What connects with these settings; asks for a password first, if it is to, unless the user ends it.
-pub(crate) async fn connector(
-    overrides: Overrides,
-    ask_password: bool,
-    ended: impl Future<Output = ()>,
-) -> Result<Arc<Connector>, Failure> {
-    let password = match ask_password {
-        true => Some(asking::password("password: ", ended).await?),
-        false => None,
-    };
-    Ok(Connector::new(overrides, Keys::new(password)))
 }
 
 /// A time limit is longer than nothing.

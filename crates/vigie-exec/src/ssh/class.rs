@@ -1,6 +1,6 @@
 //! How it went with a host, in one word, and whether it may be tried again.
 
-/// In one word. Up to [`Class::Prohibited`] the command has certainly not started.
+/// In one word. Up to [`Class::SudoDenied`] the command has certainly not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// The configuration for it cannot be had: `ssh -G` refuses it.
@@ -27,6 +27,12 @@ pub enum Class {
     Auth,
     /// It lets us in, and opens no session or forwards nothing.
     Prohibited,
+    /// It has no `sudo`.
+    SudoMissing,
+    /// Its `sudo` wants a password that we do not have, or does not take ours.
+    SudoPassword,
+    /// Its `sudo` runs nothing for this user.
+    SudoDenied,
     /// It did not start the command.
     ExecFailed,
     /// Exit code 0.
@@ -62,6 +68,9 @@ impl Class {
             Class::HostKeyRevoked => "hostkey-revoked",
             Class::Auth => "auth",
             Class::Prohibited => "prohibited",
+            Class::SudoMissing => "sudo-missing",
+            Class::SudoPassword => "sudo-password",
+            Class::SudoDenied => "sudo-denied",
             Class::ExecFailed => "exec-failed",
             Class::Ok => "ok",
             Class::Exit => "exit",
@@ -112,5 +121,13 @@ impl Failed {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What happened, with what to do on a line of its own.
+    pub(crate) fn told(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}\nhint: {hint}", self.message),
+            None => self.message.clone(),
+        }
     }
 }

@@ -42,6 +42,20 @@ pub struct Overrides {
     pub connect_timeout: Option<Duration>,
 }
 
+impl Overrides {
+    /// What of it `ssh` takes as options of one letter.
+    pub(super) fn args(&self) -> Vec<OsString> {
+        let options = [
+            ("-F", self.file.clone().map(OsString::from)),
+            ("-l", self.user.clone().map(OsString::from)),
+            ("-p", self.port.map(|port| port.to_string().into())),
+            ("-i", self.identity.clone().map(OsString::from)),
+        ];
+        let given = options.into_iter().filter_map(|(option, value)| Some([option.into(), value?]));
+        given.flatten().collect()
+    }
+}
+
 /// How a host is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -102,19 +116,7 @@ pub async fn settings(host: &str, overrides: &Overrides) -> Result<Settings, Fai
     if host.is_empty() || host.starts_with('-') || host.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(failed("this is no name of a host".to_owned()));
     }
-    let mut command = Command::new("ssh").arg("-G");
-    if let Some(file) = &overrides.file {
-        command = command.arg("-F").arg(file);
-    }
-    for (option, value) in [
-        ("-l", overrides.user.clone().map(OsString::from)),
-        ("-p", overrides.port.map(|port| port.to_string().into())),
-        ("-i", overrides.identity.clone().map(OsString::from)),
-    ] {
-        if let Some(value) = value {
-            command = command.arg(option).arg(value);
-        }
-    }
+    let command = Command::new("ssh").arg("-G").args(overrides.args());
     let asked = command.arg("--").arg(host).env("LC_ALL", "C.UTF-8").time_limit(CONFIG_PATIENCE).run().await;
     let text = match asked {
         Ok(outcome) if outcome.ending == Ending::Exited(0) => outcome.stdout.to_text(),

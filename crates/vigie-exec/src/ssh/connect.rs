@@ -3,7 +3,7 @@
 use super::class::{Class, Failed};
 use super::config::{Overrides, Settings, settings};
 use super::gate::{Gate, Pass};
-use super::greeting::Greeting;
+use super::greeting::{Greeting, Said};
 use super::keys::Keys;
 use super::overheard::Overheard;
 use super::trust::{Stranger, Trust};
@@ -134,6 +134,14 @@ impl Connector {
         })
     }
 
+    pub(super) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// What is known of hosts.
     #[must_use]
     pub fn trust(&self) -> &Trust {
@@ -198,17 +206,14 @@ impl Connector {
                 if let Some(refusal) = refusal.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     return Err(refusal);
                 }
-                if let Some(line) = greeting.of_another_protocol() {
-                    return Err(no_ssh_server(host, &line).into());
-                }
-                let failed = handshake_failed(host, &error, &greeting);
+                let failed = handshake_failed(settings, &error, greeting.said());
                 if let (Class::Throttled, Some(pass)) = (failed.class, pass) {
                     pass.throttled();
                 }
                 return Err(failed.into());
             }
             Err(_) => {
-                if let Some(line) = greeting.of_another_protocol() {
+                if let Said::Other(line) = greeting.said() {
                     return Err(no_ssh_server(host, &line).into());
                 }
                 let what = if greeting.is_silent() { "says nothing" } else { "does not go on" };
@@ -430,20 +435,42 @@ fn no_ssh_server(host: &str, line: &str) -> Failed {
         .hint("is the port the right one?")
 }
 
-fn handshake_failed(host: &str, error: &russh::Error, greeting: &Greeting) -> Failed {
-    use russh::Error as E;
-    match error {
-        // Whoever turns strangers away does so first of all.
-        _ if greeting.is_of_ssh() => {
-            let text = format!("no handshake with {host}: {}", plain_words(error));
-            Failed::new(Class::Handshake, text)
+/// Only who hangs up before saying who it is may just have too many at its door; whoever has said so had room.
+fn handshake_failed(settings: &Settings, error: &russh::Error, said: Said) -> Failed {
+    let (host, why) = (settings.written.as_str(), plain_words(error));
+    match (said, has_hung_up(error)) {
+        (Said::Other(line), _) => no_ssh_server(host, &line),
+        (Said::Nothing, Some(true)) if settings.proxy_command.is_some() && settings.proxy_jump.is_none() => {
+            let text = format!("the ProxyCommand for {host} ends before the server says anything");
+            Failed::new(Class::Unreachable, text).hint("run it by hand: what it says is not seen here")
         }
-        E::IO(_) | E::HUP | E::Disconnect | E::Version => {
-            let text = format!("{host} hangs up before it says who it is: {}", plain_words(error));
-            Failed::new(Class::Throttled, text)
+        (Said::Nothing | Said::TurnedAway, Some(true)) => {
+            Failed::new(Class::Throttled, format!("{host} hangs up before it says who it is: {why}"))
                 .hint("its MaxStartups lets few in at once, or it refuses this address; see its log")
         }
-        _ => Failed::new(Class::Handshake, format!("no handshake with {host}: {}", plain_words(error))),
+        (_, Some(true)) => {
+            Failed::new(Class::Handshake, format!("{host} hangs up in the middle of the handshake: {why}"))
+                .hint("its log says why")
+        }
+        (_, Some(false)) => Failed::new(
+            Class::Unreachable,
+            format!("the connection to {host} breaks in the handshake: {why}"),
+        ),
+        (_, None) => Failed::new(Class::Handshake, format!("no handshake with {host}: {why}")),
+    }
+}
+
+/// Whether the other side ended the connection, or the network did; none when the connection is not what failed.
+fn has_hung_up(error: &russh::Error) -> Option<bool> {
+    use io::ErrorKind as Kind;
+    use russh::Error as E;
+    match error {
+        E::HUP | E::Disconnect | E::SendError => Some(true),
+        E::IO(error) => Some(matches!(
+            error.kind(),
+            Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe
+        )),
+        _ => None,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::class::Failed;
 use super::config::Settings;
 use super::connect::{Connector, Refusal};
-use super::session::{Ended, Job, run};
+use super::session::{Ended, Job, Transport, run};
+use super::system;
 use super::trust::Stranger;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -88,6 +89,10 @@ async fn run_one(
     job: &Job,
     mut stop: watch::Receiver<bool>,
 ) -> HostEnd {
+    if job.transport == Transport::System {
+        let ended = system::run(connector, host, job, stop).await;
+        return HostEnd { index, ended, stranger: None };
+    }
     let refused = |refusal: Refusal| HostEnd {
         index,
         ended: Ended::not_begun(&refusal.failed),

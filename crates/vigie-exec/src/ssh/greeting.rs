@@ -10,6 +10,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What `sshd` says in clear before it hangs up on one too many, or on an address that it punishes.
 const TURNED_AWAY: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 
+/// What a server said first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing that could be read.
+    Nothing,
+    /// That it lets nobody in for now, as `sshd` does in clear.
+    TurnedAway,
+    /// Which SSH it speaks.
+    Ssh,
+    /// Something else than SSH: its first line, safe to show.
+    Other(String),
+}
+
 /// What was heard first, shared with the stream that hears it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Greeting(Arc<Mutex<Vec<u8>>>);
@@ -31,29 +44,25 @@ impl Greeting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Whether a server of SSH has said who it is.
-    pub(super) fn is_of_ssh(&self) -> bool {
-        is_of_ssh(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The first line, when it is of something else than SSH; safe to show.
-    pub(super) fn of_another_protocol(&self) -> Option<String> {
-        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        another_protocol(&heard)
+    /// What the first bytes show.
+    pub(super) fn said(&self) -> Said {
+        said(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// RFC 4253, 4.2: lines may come before the one that begins with `SSH-`.
-fn is_of_ssh(heard: &[u8]) -> bool {
-    heard.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"SSH-"))
-}
-
-fn another_protocol(heard: &[u8]) -> Option<String> {
+fn said(heard: &[u8]) -> Said {
+    let is_ssh = heard.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"SSH-"));
     let line = heard.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
     let shown: String =
         line.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' }).collect();
     let turned_away = TURNED_AWAY.iter().any(|said| shown.starts_with(said));
-    (!is_of_ssh(heard) && !shown.is_empty() && !turned_away).then_some(shown)
+    match () {
+        () if is_ssh => Said::Ssh,
+        () if turned_away => Said::TurnedAway,
+        () if shown.is_empty() => Said::Nothing,
+        () => Said::Other(shown),
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
@@ -94,22 +103,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::another_protocol;
+    use super::{Said, said};
 
     #[test]
     fn only_what_is_surely_not_ssh_is_called_so() {
-        let web = another_protocol(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        assert_eq!(web.as_deref(), Some("HTTP/1.1 400 Bad Request"));
-        assert_eq!(another_protocol(b"\x1b[2Jx\r\n").as_deref(), Some("?[2Jx"));
-        let ssh: [&[u8]; 5] = [
-            b"",
-            b"SSH-2.0-OpenSSH_9.2\r\n",
-            b"welcome\r\nSSH-2.0-x\r\n",
-            b"Exceeded MaxStartups\r\n",
-            b"Not allowed at this time\r\n",
-        ];
-        for heard in ssh {
-            assert_eq!(another_protocol(heard), None, "{heard:?}");
-        }
+        let web = Said::Other("HTTP/1.1 400 Bad Request".to_owned());
+        assert_eq!(said(b"HTTP/1.1 400 Bad Request\r\n\r\n"), web);
+        assert_eq!(said(b"\x1b[2Jx\r\n"), Said::Other("?[2Jx".to_owned()));
+        assert_eq!(said(b""), Said::Nothing);
+        assert_eq!(said(b"SSH-2.0-OpenSSH_9.2\r\n"), Said::Ssh);
+        assert_eq!(said(b"welcome\r\nSSH-2.0-x\r\n"), Said::Ssh);
+        assert_eq!(said(b"Exceeded MaxStartups\r\n"), Said::TurnedAway);
+        assert_eq!(said(b"Not allowed at this time\r\n"), Said::TurnedAway);
     }
 }

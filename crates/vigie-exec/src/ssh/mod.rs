@@ -6,7 +6,7 @@
 //! [`class`] how it went, in one word ·
 //! [`gate`] how many handshakes at once · [`keys`] whom we are · `greeting` what is no SSH server ·
 //! [`connect`] a connection, also through others · `overheard` what is said on it besides ·
-//! [`session`] one command over it · [`forward`] whether ports answer, as the host there sees them ·
+//! [`session`] one command over it · [`sudo`] the same as root · `system` the same through the system's `ssh` · [`forward`] whether ports answer, as the host there sees them ·
 //! [`lend`] this program there, for a while ·
 //! [`fleet`] many machines at once · [`fold`] the same output once · [`copy`] files to them and from them, by `sftp`.
 
@@ -25,4 +25,6 @@ pub mod lend;
 mod overheard;
 pub mod session;
 mod sftp;
+pub mod sudo;
+mod system;
 pub mod trust;

@@ -14,6 +14,8 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Why a request brought nothing.
@@ -86,6 +88,8 @@ pub(crate) struct Sftp {
     raw: RawSftpSession,
     /// When it last answered anything.
     heard: Mutex<Instant>,
+    /// Why nothing will be answered any more, once that is so.
+    lost: watch::Sender<Option<String>>,
     can_sync: bool,
     can_replace: bool,
     can_tell_space: bool,
@@ -117,32 +121,38 @@ impl Sftp {
                     Some(_) => {}
                 }
             }
-            // Every wait has an end of our own, which a slow line that still moves does not reach.
-            let config = Config { request_timeout_secs: u64::MAX, ..Config::default() };
-            let mut raw = RawSftpSession::new_with_config(channel.into_stream(), config);
-            let version = raw.init().await.map_err(|e| failed(&told(e).to_string()))?;
-            let knows = |name: &str, version_wanted: &str| {
-                version.extensions.get(name).is_some_and(|version| version == version_wanted)
-            };
-            let mut piece = COPY_PIECE_BYTES_SAFE;
-            if knows("limits@openssh.com", "1")
-                && let Ok(limits) = raw.limits().await
-            {
-                let limits = Limits::from(limits);
-                let most = |limit: Option<u64>| limit.map_or(piece, |n| u32::try_from(n).unwrap_or(u32::MAX));
-                piece = most(limits.read_len).min(most(limits.write_len)).clamp(1, COPY_PIECE_BYTES);
-                raw.set_limits(Limits { open_handles: None, ..limits });
-            }
-            Ok(Sftp {
-                heard: Mutex::new(Instant::now()),
-                can_sync: knows("fsync@openssh.com", "1"),
-                can_replace: knows("posix-rename@openssh.com", "1"),
-                can_tell_space: knows("statvfs@openssh.com", "2"),
-                piece,
-                raw,
-            })
+            Sftp::over(channel.into_stream()).await.map_err(|e| failed(&e.to_string()))
         };
         timeout(SFTP_PATIENCE, asked).await.unwrap_or_else(|_| Err(failed("it does not answer")))
+    }
+
+    /// Greets a server.
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sftp, SftpError> {
+        // Every wait has an end of our own, which a slow line that still moves does not reach.
+        let config = Config { request_timeout_secs: u64::MAX, ..Config::default() };
+        let mut raw = RawSftpSession::new_with_config(stream, config);
+        let version = raw.init().await.map_err(told)?;
+        let knows = |name: &str, version_wanted: &str| {
+            version.extensions.get(name).is_some_and(|version| version == version_wanted)
+        };
+        let mut piece = COPY_PIECE_BYTES_SAFE;
+        if knows("limits@openssh.com", "1")
+            && let Ok(limits) = raw.limits().await
+        {
+            let limits = Limits::from(limits);
+            let most = |limit: Option<u64>| limit.map_or(piece, |n| u32::try_from(n).unwrap_or(u32::MAX));
+            piece = most(limits.read_len).min(most(limits.write_len)).clamp(1, COPY_PIECE_BYTES);
+            raw.set_limits(Limits { open_handles: None, ..limits });
+        }
+        Ok(Sftp {
+            heard: Mutex::new(Instant::now()),
+            lost: watch::Sender::new(None),
+            can_sync: knows("fsync@openssh.com", "1"),
+            can_replace: knows("posix-rename@openssh.com", "1"),
+            can_tell_space: knows("statvfs@openssh.com", "2"),
+            piece,
+            raw,
+        })
     }
 
     /// The most of a file in one request.
@@ -150,7 +160,31 @@ impl Sftp {
         self.piece
     }
 
+    /// What a request brings. Once one has got lost, all others have too, and none is sent any more.
     async fn ask<T>(
+        &self,
+        patience: Duration,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, SftpError> {
+        let mut lost = self.lost.subscribe();
+        let answer = tokio::select! {
+            biased;
+            // The sender lives as long as this.
+            Ok(why) = lost.wait_for(Option::is_some) => Err(SftpError::Lost(why.clone().unwrap_or_default())),
+            answer = self.wait_for(patience, request) => answer,
+        };
+        if let Err(SftpError::Lost(why)) = &answer {
+            self.lost.send_if_modified(|lost| {
+                lost.is_none() && {
+                    *lost = Some(why.clone());
+                    true
+                }
+            });
+        }
+        answer
+    }
+
+    async fn wait_for<T>(
         &self,
         patience: Duration,
         request: impl Future<Output = Result<T, Error>>,
@@ -404,6 +438,38 @@ mod tests {
         for name in ["", ".", "..", "a/b", "/etc", "../x", "a\0b", "a\u{fffd}", long.as_str()] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
+    }
+
+    /// A server that greets and then says nothing more.
+    async fn mute() -> (Sftp, tokio::io::DuplexStream) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let greeting = async {
+            theirs.read_exact(&mut [0; 9]).await.unwrap();
+            theirs.write_all(&[0, 0, 0, 5, 2, 0, 0, 0, 3]).await.unwrap();
+        };
+        let (sftp, ()) = tokio::join!(Sftp::over(ours), greeting);
+        (sftp.unwrap(), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_an_answer_got_lost_nothing_waits_for_another() {
+        let (sftp, mut theirs) = mute().await;
+        let began = Instant::now();
+        let later = async {
+            tokio::time::sleep(SFTP_PATIENCE / 2).await;
+            sftp.stat("/second").await
+        };
+        let (first, second) = tokio::join!(sftp.stat("/first"), later);
+        assert!(matches!((first, second), (Err(SftpError::Lost(_)), Err(SftpError::Lost(_)))));
+        assert_eq!(began.elapsed(), SFTP_PATIENCE, "the second does not wait on its own");
+        assert!(matches!(sftp.remove("/third").await, Err(SftpError::Lost(_))));
+        assert_eq!(began.elapsed(), SFTP_PATIENCE);
+        drop(sftp);
+        let mut asked = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut asked).await.unwrap();
+        let asked = String::from_utf8_lossy(&asked);
+        assert!(asked.contains("/second") && !asked.contains("/third"), "it is not even sent: {asked:?}");
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! Servers that flood, say nothing, hang up or are none: nobody waits for them for ever, and others are not held up.
 
 use crate::pretenders::listener;
-use crate::server::{Server, can_run, said};
+use crate::server::{Server, can_run, eventually, said};
 use serde_json::Value;
 use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 fn class_at(server: &Server, port: u16) -> String {
     let port = port.to_string();
@@ -33,6 +38,44 @@ fn root_what_is_no_ssh_server_is_not_taken_for_one() {
     let port = web.to_string();
     let said = said(server.command(&["--on", "127.0.0.1", "--port", &port, "--", "true"]));
     assert!(said.err.contains("is not an SSH server: it says `HTTP/1.1 400 Bad Request`"), "{said:?}");
+}
+
+#[test]
+fn root_only_who_hangs_up_before_saying_who_it_is_may_be_throttling() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let knocks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&knocks);
+    let leaves = listener(move |mut stream| {
+        counted.fetch_add(1, Relaxed);
+        let _ = stream.write_all(b"SSH-2.0-leaves\r\n");
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    assert_eq!(class_at(&server, leaves), "handshake");
+    assert_eq!(knocks.load(Relaxed), 1, "what is no throttling is not tried again");
+    let config = server.write("config", "Host behind\n  ProxyCommand /bin/false\n");
+    let args = ["--on", "behind", "--ssh-config", config.to_str().unwrap(), "--json", "--", "true"];
+    let said = said(server.command(&args));
+    assert!(said.out.contains("\"class\":\"unreachable\"") && said.out.contains("ProxyCommand"), "{said:?}");
+}
+
+#[test]
+fn root_a_full_sshd_is_waited_for() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::with("MaxStartups 1:100:1");
+    let mut in_the_way = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    // Now it holds the one place that there is.
+    in_the_way.read_exact(&mut [0; 4]).unwrap();
+    let command = server.run_command("127.0.0.1", &["--", "echo", "in"]);
+    let running = thread::spawn(move || said(command));
+    eventually("it was turned away", || server.logged("past MaxStartups").first().cloned());
+    drop(in_the_way);
+    let said = running.join().unwrap();
+    assert_eq!((said.code, said.out.as_str()), (0, "in\n"), "{said:?}");
 }
 
 #[test]

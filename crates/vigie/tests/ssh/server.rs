@@ -1,7 +1,9 @@
 //! An `sshd` of a test's own, with its own keys, at a port of its own on all loopback addresses.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -13,6 +15,18 @@ pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+/// The files of a server that does not run yet.
+struct Prepared {
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl Prepared {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
 }
 
 /// A running server, ended when dropped.
@@ -65,6 +79,11 @@ impl Server {
     /// With more lines of configuration, which win over the usual ones. `SHLVL` keeps bash from reading root's `.bashrc`, which
     /// may say anything.
     pub(crate) fn with(more: &str) -> Server {
+        let Prepared { dir, port } = Server::prepared(more);
+        Server::run_in(Arc::new(dir), port)
+    }
+
+    fn prepared(more: &str) -> Prepared {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         for (name, kind) in [("host_ed25519", "ed25519"), ("host_ecdsa", "ecdsa"), ("id", "ed25519")] {
@@ -80,7 +99,25 @@ impl Server {
              SetEnv SHLVL=9\n"
         );
         std::fs::write(at("sshd_config"), text.replace("DIR", dir.path().to_str().unwrap())).unwrap();
-        Server::run_in(Arc::new(dir), port)
+        Prepared { dir, port }
+    }
+
+    /// Where files of `/etc` are others: each by its name there and its text. Only this server and what it starts see them.
+    pub(crate) fn with_etc(more: &str, etc: &[(&str, String)]) -> Server {
+        let server = Server::prepared(more);
+        let mut script = String::from("set -e\n");
+        // Users read their keys there themselves.
+        std::fs::set_permissions(server.path(), Permissions::from_mode(0o755)).unwrap();
+        for (name, text) in etc {
+            let file = server.path().join(format!("etc-{name}"));
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(0o440)).unwrap();
+            script.push_str(&format!("mount --bind {} /etc/{name}\n", file.display()));
+        }
+        script.push_str("exec /usr/sbin/sshd \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
+        Server::run_as(command, Arc::new(server.dir), server.port)
     }
 
     /// Another one with the same files, at another port.
@@ -96,8 +133,11 @@ impl Server {
     }
 
     fn run_in(dir: Arc<tempfile::TempDir>, port: u16) -> Server {
+        Server::run_as(Command::new("/usr/sbin/sshd"), dir, port)
+    }
+
+    fn run_as(mut command: Command, dir: Arc<tempfile::TempDir>, port: u16) -> Server {
         let config = dir.path().join("sshd_config");
-        let mut command = Command::new("/usr/sbin/sshd");
         command.args(["-D", "-e", "-f"]).arg(&config).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -161,6 +201,11 @@ impl Server {
 
     /// `vigie run --on HOSTS` at its port with its key; new hosts are accepted.
     pub(crate) fn run(&self, hosts: &str, args: &[&str]) -> Said {
+        said(self.run_command(hosts, args))
+    }
+
+    /// The same, still to be run.
+    pub(crate) fn run_command(&self, hosts: &str, args: &[&str]) -> Command {
         let port = self.port.to_string();
         let (id, known) = (self.path("id"), self.path("known"));
         let mut all = vec!["--on", hosts, "--port", &port, "-i", id.to_str().unwrap()];
@@ -171,7 +216,7 @@ impl Server {
             all.extend(["--host-keys", "accept-new"]);
         }
         all.extend(args);
-        said(self.command(&all))
+        self.command(&all)
     }
 }
 

@@ -67,6 +67,7 @@ fn wrong_usage_ends_with_2() {
         (&["ports", "127.0.0.1", "--from", "here", "--baseline", "missing"], "--save writes one"),
         (&["ports", "127.0.0.1", "--from", "here", "--baseline", "file"], "makes no sense"),
         (&["ports", "127.0.0.1", "--baseline", "file"], "--from"),
+        (&["ports", "127.0.0.1", "--identity", "file"], "--from HOSTS"),
         (&["ports", "127.0.0.1", "--ask-target"], "--from"),
         (&["ports", "127.0.0.[1-2]", "--from", "here", "--ask-target=a"], "several targets"),
         (&["ports", "127.0.0.0/16", "--all-ports", "--from", "here", "--yes-really"], "looks at ports"),

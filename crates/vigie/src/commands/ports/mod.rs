@@ -147,9 +147,10 @@ enum Engine {
 
 impl PortsArgs {
     pub(crate) async fn run(self, context: Context) -> Result<Outcome, Failure> {
+        let from_places = self.places.is_given()?;
         match &self.diff {
             Some(files) => comparing::run(files, context),
-            None if self.places.is_given() => from::run(self, context).await,
+            None if from_places => from::run(self, context).await,
             None => scanning::run(self, context).await,
         }
     }

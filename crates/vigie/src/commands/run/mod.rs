@@ -41,6 +41,8 @@ EXAMPLES:
   vigie run --json -- systemctl show ssh | jq .reading.rows[0].MainPID
   vigie run --on 'web[01-12],db1' -- uptime
   vigie run --on @web --fold -- cat /etc/debian_version
+  vigie run --on @web --sudo -- systemctl reload apache2
+  vigie run --on @web --transport system -- uptime      through your own ssh, and its open connections
   vigie run --on new01 --host-keys accept-new -- ls /tmp")]
 pub(crate) struct RunArgs {
     /// Run it on these machines, over SSH

@@ -2,12 +2,13 @@
 
 use super::told::{self, Told};
 use super::{KEPT_BYTES, RunArgs, exit_code_of_signal, show};
+use crate::asking::{self, has_terminal};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::reaching::{ReachArgs, accept};
 use crate::signals::EndSignals;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::io::Write;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +16,8 @@ use vigie_exec::Keep;
 use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
-use vigie_exec::ssh::session::{Ended, Job, Piece, quoted};
+use vigie_exec::ssh::session::{self, Ended, Job, Piece, quoted};
+use vigie_exec::ssh::sudo::Sudo;
 use vigie_exec::ssh::trust::Stranger;
 
 /// Pieces of output that wait to be printed; beyond, hosts wait.
@@ -24,12 +26,23 @@ const PIECES: usize = 256;
 /// What is kept of each output on each of many machines.
 const KEPT_BYTES_OF_MANY: usize = 256 * 1024;
 
+/// The number of SIGINT.
+const INTERRUPT: i32 = 2;
+
 /// How machines are reached, and how they are shown.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "On other machines")]
 pub(super) struct ThereArgs {
     #[command(flatten)]
     reach: ReachArgs,
+
+    /// As root, through sudo there; if it wants a password, that is asked for at your terminal, once
+    #[arg(long)]
+    sudo: bool,
+
+    /// Who connects
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = Transport::Own)]
+    transport: Transport,
 
     /// Print the same output once, with all the hosts that gave it
     #[arg(long, conflicts_with = "diff")]
@@ -40,10 +53,39 @@ pub(super) struct ThereArgs {
     diff: bool,
 }
 
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    /// This program itself
+    Own,
+    /// The system's ssh, which is asked to ask nothing (BatchMode): for GSSAPI, PKCS#11, or an open ControlMaster
+    System,
+}
+
+impl From<Transport> for session::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Own => session::Transport::Own,
+            Transport::System => session::Transport::System,
+        }
+    }
+}
+
 impl ThereArgs {
+    /// The system's `ssh` runs without questions.
+    fn check(&self) -> Result<(), Failure> {
+        if self.transport == Transport::System && (self.sudo || self.reach.asks_password()) {
+            return Err(Failure::usage(
+                "--transport system answers no questions: neither --sudo nor --ask-password go with it",
+            )
+            .hint("leave it away, or, where sudoers says NOPASSWD, run `sudo -n CMD`"));
+        }
+        Ok(())
+    }
+
     /// Whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        self.reach.is_given() || self.fold || self.diff
+        self.reach.is_given() || self.sudo || self.transport == Transport::System || self.fold || self.diff
     }
 }
 
@@ -62,6 +104,7 @@ enum Shown {
 
 impl RunArgs {
     pub(super) async fn run_there(self, mut context: Context, hosts: &str) -> Result<Outcome, Failure> {
+        self.there.check()?;
         let hosts = self.there.reach.hosts(hosts).await?;
         let mut end = EndSignals::listen()?;
         let connector = self.there.reach.connector(end.next()).await?;
@@ -74,9 +117,11 @@ impl RunArgs {
         };
         let (live, pieces) = mpsc::channel(PIECES);
         let kept = if hosts.len() == 1 { KEPT_BYTES } else { KEPT_BYTES_OF_MANY };
-        let job = Job {
-            command: line.clone().into_bytes(),
+        let mut job = Job {
+            command: line.clone(),
             marked: !self.as_is,
+            transport: self.there.transport.into(),
+            sudo: self.there.sudo.then(Sudo::default),
             time_limit: self.timeout,
             keep: Keep::both_ends(if shown == Shown::Live { 0 } else { kept }),
             input: bytes::Bytes::new(),
@@ -93,6 +138,8 @@ impl RunArgs {
             ends: BTreeMap::new(),
             strangers: Vec::new(),
             unknown: BTreeMap::new(),
+            locked: Vec::new(),
+            may_ask_password: has_terminal(),
         };
         let (stop, stopping) = watch::channel(false);
         let all: Vec<(usize, String)> = hosts.iter().cloned().enumerate().collect();
@@ -111,6 +158,18 @@ impl RunArgs {
                 round.unknown.clear();
                 round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
             }
+        }
+        let locked = std::mem::take(&mut round.locked);
+        if !locked.is_empty() && !*stopping.borrow() {
+            let host = &hosts[locked[0]];
+            let whose = if locked.len() == 1 { host.clone() } else { format!("{} hosts", locked.len()) };
+            round.may_ask_password = false;
+            let password =
+                asking::password(&format!("password for sudo on {whose}: "), feed.end.next()).await?;
+            job.sudo = Some(Sudo::with(password));
+            let again: Vec<(usize, String)> =
+                locked.into_iter().map(|index| (index, hosts[index].clone())).collect();
+            round.follow(run_on(&connector, again, &job, fan_out, &stopping), &mut feed).await?;
         }
         round.finish(*stopping.borrow())
     }
@@ -152,6 +211,9 @@ struct Round<'a> {
     strangers: Vec<(usize, Stranger)>,
     /// How those end if the user does not accept them.
     unknown: BTreeMap<usize, Ended>,
+    /// Those whose `sudo` wants a password, which is still to be asked for.
+    locked: Vec<usize>,
+    may_ask_password: bool,
 }
 
 impl Round<'_> {
@@ -213,6 +275,11 @@ impl Round<'_> {
         let host = self.hosts[index].as_str();
         let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
         self.lines.finish(self.out, name)?;
+        if ended.class == Class::SudoPassword && self.may_ask_password {
+            self.locked.push(index);
+            self.ends.insert(index, ended);
+            return Ok(());
+        }
         if self.shown == Shown::Read {
             let reading = told::read(&ended.stdout, self.args.ask());
             if self.out.is_json() {
@@ -303,7 +370,6 @@ fn print_groups(out: &mut Output, names: &[&str], ended: &[Ended], compared: boo
 
 /// The exit code for one host: the command's own, or why there is none.
 fn alone(host: &str, out: &Output, ended: Option<&Ended>, is_stopped: bool) -> u8 {
-    const INTERRUPT: i32 = 2;
     let Some(ended) = ended else { return exit_code_of_signal(INTERRUPT) };
     match ended.class {
         // Whatever else is known of it, that is why it ended.

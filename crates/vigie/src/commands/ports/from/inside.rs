@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use vigie_exec::Keep;
 use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::connect::Connector;
-use vigie_exec::ssh::session::{Job, run};
+use vigie_exec::ssh::session::{Job, Transport, run};
 
 /// How long `ss` may take: it reads a table of the kernel.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,8 +65,10 @@ async fn ask_into(
     let connection = connected.map_err(|refusal| refusal.failed)?;
     inside.host_key = connection.key().map(str::to_owned);
     let job = Job {
-        command: b"LC_ALL=C PATH=$PATH:/usr/sbin:/sbin ss -Hltn".to_vec(),
+        command: "LC_ALL=C PATH=$PATH:/usr/sbin:/sbin ss -Hltn".to_owned(),
         marked: true,
+        transport: Transport::Own,
+        sudo: None,
         time_limit: Some(PATIENCE),
         keep: Keep::both_ends(KEPT_BYTES),
         input: bytes::Bytes::new(),

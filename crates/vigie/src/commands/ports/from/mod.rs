@@ -14,7 +14,7 @@ use super::{PortsArgs, request, scanning};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Bar, Output, count};
-use crate::reaching::{HostKeys, connector, limit};
+use crate::reaching::WayArgs;
 use crate::signals::EndSignals;
 use against::Against;
 use clap::Args;
@@ -22,13 +22,9 @@ use places::{Asked, Places, Progress};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use vigie_exec::inventory::Inventory;
-use vigie_exec::ssh::config::Overrides;
-use vigie_exec::ssh::connect::Connector;
 use vigie_ports::Target;
 use vigie_ports::services::Services;
 use vigie_ports::vantages::verdict::ROUNDS;
@@ -84,70 +80,30 @@ pub(super) struct FromArgs {
     )]
     ask_target: Option<String>,
 
-    /// Groups of hosts: TOML with `[groups]`, or ClusterShell's groups.conf
-    #[arg(long, value_name = "FILE", requires = "from")]
-    inventory: Option<PathBuf>,
-
-    /// The user to be there [default: as ssh_config says]
-    #[arg(short, long, value_name = "USER", requires = "from")]
-    user: Option<String>,
+    #[command(flatten)]
+    way: WayArgs,
 
     /// The port of SSH there [default: as ssh_config says]
     #[arg(long, value_name = "PORT", requires = "from", value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: Option<u16>,
-
-    /// A private key to try first
-    #[arg(short, long, value_name = "FILE", requires = "from")]
-    identity: Option<PathBuf>,
-
-    /// Ask for a password, for hosts and for locked keys
-    #[arg(long, requires = "from")]
-    ask_password: bool,
-
-    /// What is done about hosts that are not known [default: as StrictHostKeyChecking says]
-    #[arg(long, value_name = "POLICY", value_enum, requires = "from")]
-    host_keys: Option<HostKeys>,
-
-    /// A file with known hosts, instead of your own
-    #[arg(long, value_name = "FILE", requires = "from")]
-    known_hosts: Option<PathBuf>,
-
-    /// Another file than ~/.ssh/config
-    #[arg(long, value_name = "FILE", requires = "from")]
-    ssh_config: Option<PathBuf>,
-
-    /// How long a connection to a place may take to come about [default: as ssh_config says, else 10s]
-    #[arg(long, value_name = "SPAN", requires = "from", value_parser = limit)]
-    connect_timeout: Option<Duration>,
 }
 
 impl FromArgs {
     /// Whether that is what is wanted.
-    pub(super) fn is_given(&self) -> bool {
-        self.from.is_some()
+    pub(super) fn is_given(&self) -> Result<bool, Failure> {
+        if self.from.is_none() && self.way.is_given() {
+            return Err(Failure::usage("from where? Options about other machines are for --from HOSTS"));
+        }
+        Ok(self.from.is_some())
     }
 
     /// The places by name, each once.
     async fn names(&self) -> Result<Vec<String>, Failure> {
         let text = self.from.as_deref().unwrap_or_default();
-        let inventory = Inventory::load(self.inventory.as_deref()).map_err(|e| Failure::of(&e))?;
-        let mut names = inventory.hosts(text).await.map_err(|e| Failure::of(&e).into_usage())?;
+        let mut names = self.way.inventory()?.hosts(text).await.map_err(|e| Failure::of(&e).into_usage())?;
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         if names.is_empty() { Err(Failure::usage("from where? No place is named")) } else { Ok(names) }
-    }
-
-    async fn connector(&self, ended: impl Future<Output = ()>) -> Result<Arc<Connector>, Failure> {
-        let overrides = Overrides {
-            file: self.ssh_config.clone(),
-            user: self.user.clone(),
-            port: self.ssh_port,
-            identity: self.identity.clone(),
-            policy: self.host_keys.map(HostKeys::policy),
-            known_hosts: self.known_hosts.clone(),
-            connect_timeout: self.connect_timeout,
-        };
-        connector(overrides, self.ask_password, ended).await
     }
 }
 
@@ -178,11 +134,11 @@ pub(super) async fn run(args: PortsArgs, context: Context) -> Result<Outcome, Fa
     check_targets(&seen, &args.places, &context.out)?;
     let (stop, stopping) = watch::channel(false);
     let patience = args.timeout.unwrap_or(PATIENCE);
-    let connector = args.places.connector(end.next()).await?;
+    let connector = args.places.way.connector(args.places.ssh_port, end.next()).await?;
     let mut places = Places::new(names, connector, args.places.by, patience, stopping);
     let progress = places.progress();
     let looking = async {
-        places.connect(args.places.host_keys, &context.out).await?;
+        places.connect(args.places.way.may_ask(), &context.out).await?;
         places.choose(seen.len() * ports.as_slice().len(), &context.out).await;
         look_at_all(&mut places, &mut seen, &against, &context.out).await;
         Ok(match &args.places.ask_target {

@@ -4,10 +4,9 @@ use super::HERE;
 use super::inside::{self, Inside};
 use super::told::fold;
 use super::ways::{Agent, By, FORWARDED_MAX, OwnProgram};
-use crate::asking::can_ask;
 use crate::failure::Failure;
 use crate::output::{Output, count, escaped};
-use crate::reaching::{HostKeys, accept};
+use crate::reaching::accept;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -128,10 +127,9 @@ impl Places {
     }
 
     /// Connects to all; a place that cannot be reached is blind. Hosts that are not known are shown once, together.
-    pub(super) async fn connect(&mut self, keys: Option<HostKeys>, out: &Output) -> Result<(), Failure> {
+    pub(super) async fn connect(&mut self, may_ask: bool, out: &Output) -> Result<(), Failure> {
         let all: Vec<usize> = (0..self.names.len()).collect();
         let strangers = self.connect_some(&all).await;
-        let may_ask = keys.is_none_or(|keys| keys == HostKeys::Ask) && can_ask();
         if !strangers.is_empty() && may_ask && !self.is_stopped() {
             let mut stop = self.stop.clone();
             let stopped = async {

@@ -14,7 +14,7 @@ use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::config::Settings;
 use vigie_exec::ssh::connect::{Connection, Connector};
 use vigie_exec::ssh::lend::{Lent, lend};
-use vigie_exec::ssh::session::{Job, run};
+use vigie_exec::ssh::session::{Job, Transport, run};
 use vigie_ports::host::Host;
 use vigie_ports::ports::PortSet;
 use vigie_ports::vantages::sight::Sight;
@@ -193,8 +193,10 @@ fn not_told() -> Sight {
 
 fn job(line: String) -> Job {
     Job {
-        command: format!("LC_ALL=C; export LC_ALL; {line}").into_bytes(),
+        command: format!("LC_ALL=C; export LC_ALL; {line}"),
         marked: true,
+        transport: Transport::Own,
+        sudo: None,
         time_limit: Some(PATIENCE),
         keep: Keep { head: KEPT_BYTES, tail: 0 },
         input: Bytes::new(),
