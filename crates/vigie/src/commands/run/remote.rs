@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use tokio::sync::{mpsc, watch};
 use vigie_exec::Keep;
-use vigie_exec::ssh::class::Class;
+use vigie_exec::ssh::class::{Class, Failed};
 use vigie_exec::ssh::fleet::{HostEnd, run_on};
 use vigie_exec::ssh::fold::fold;
 use vigie_exec::ssh::session::{self, Ended, Job, Piece, quoted};
@@ -160,7 +160,13 @@ impl RunArgs {
             round.may_ask_password = false;
             let asked = ask_password(&format!("password for sudo on {whose}: "), feed.end).await?;
             let Some(password) = asked else {
-                return Ok(Outcome::Command(exit_code_of_signal(INTERRUPT)));
+                // The others have ended, and are told of.
+                for index in locked {
+                    let message = "stopped before it was begun".to_owned();
+                    let ended = Ended::not_begun(&Failed { class: Class::Stopped, message, hint: None });
+                    round.end(HostEnd { index, ended, stranger: None })?;
+                }
+                return round.finish();
             };
             job.sudo = Some(Sudo::with(password));
             let again: Vec<(usize, String)> =
