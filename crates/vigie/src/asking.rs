@@ -18,17 +18,19 @@ pub(crate) fn has_terminal() -> bool {
     File::open(TERMINAL).is_ok()
 }
 
-/// Asks for a password, which is not shown while it is typed. Fails with 130 when the user ends it instead.
-pub(crate) async fn password(prompt: &str, ended: impl Future<Output = ()>) -> Result<String, Failure> {
+/// Asks for a password, which is not shown while it is typed; none when the user ends it instead.
+pub(crate) async fn password(
+    prompt: &str,
+    ended: impl Future<Output = ()>,
+) -> Result<Option<String>, Failure> {
     let terminal = Terminal::now();
     let prompt = prompt.to_owned();
     let answer = unless(ended, move || rpassword::prompt_password(prompt)).await;
     // Whoever waits for what is typed has it in its hands, and may not let go in time.
     drop(terminal);
     match answer {
-        Ok(Some(password)) => Ok(password),
-        Ok(None) => Err(Failure::interrupted()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::interrupted()),
+        Ok(password) => Ok(password),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
         Err(error) => Err(Failure::usage("cannot ask for a password")
             .because(&error)
             .hint("it is asked for at a terminal only")),

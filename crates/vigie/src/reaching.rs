@@ -141,7 +141,7 @@ impl WayArgs {
             connect_timeout: self.connect_timeout,
         };
         let password = match self.ask_password {
-            true => Some(asking::password("password: ", ended).await?),
+            true => Some(asking::password("password: ", ended).await?.ok_or_else(Failure::interrupted)?),
             false => None,
         };
         Ok(Connector::new(overrides, Keys::new(password)))

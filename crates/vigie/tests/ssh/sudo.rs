@@ -179,6 +179,13 @@ fn root_ctrl_c_at_the_question_ends_it_and_leaves_the_terminal_as_it_was() {
     let server = server("");
     let said = at_a_terminal(&server.run_command("asked@127.0.0.1", &["--sudo", "--", "true"]), "\u{3}");
     assert_eq!((said.code, said.err.as_str()), (130, ""), "{said:?}");
+    let some = server.run_command("free@127.0.0.1,asked@127.0.0.2", &["--sudo", "--fold", "--", "id", "-un"]);
+    let said = at_a_terminal(&some, "\u{3}");
+    assert_eq!((said.code, said.err.as_str()), (3, ""), "{said:?}");
+    assert!(
+        said.out.contains("\nroot\n") && said.out.contains("1 ok, 1 stopped"),
+        "what has ended is told: {said:?}"
+    );
 }
 
 #[test]

@@ -164,8 +164,13 @@ impl RunArgs {
             let host = &hosts[locked[0]];
             let whose = if locked.len() == 1 { host.clone() } else { format!("{} hosts", locked.len()) };
             round.may_ask_password = false;
-            let password =
-                asking::password(&format!("password for sudo on {whose}: "), feed.end.next()).await?;
+            let question = format!("password for sudo on {whose}: ");
+            let Some(password) = asking::password(&question, feed.end.next()).await? else {
+                // The others have ended, and are told of.
+                let stopped = || Ended::not_begun(&Failed::stopped());
+                round.unknown.extend(locked.into_iter().map(|index| (index, stopped())));
+                return round.finish(true);
+            };
             job.sudo = Some(Sudo::with(password));
             let again: Vec<(usize, String)> =
                 locked.into_iter().map(|index| (index, hosts[index].clone())).collect();
