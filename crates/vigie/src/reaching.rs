@@ -47,7 +47,7 @@ pub(crate) struct WayArgs {
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
 
-    /// How long a connection may take to come about [default: as ssh_config says, else 10s]
+    /// How long a connection may take to come about, and the handshake on it [default: as ssh_config says, else 10s and 30s]
     #[arg(long, value_name = "SPAN", value_parser = limit)]
     connect_timeout: Option<Duration>,
 }

@@ -8,6 +8,7 @@
 
 use super::{Format, Reading, Row, TRUSTED, values};
 use crate::limits::{TABLE_COLUMNS_MAX, TABLE_PLACES_MAX};
+use std::collections::HashSet;
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -47,11 +48,13 @@ pub(super) fn read(text: &str) -> Option<Reading> {
     }
     let (mut rows, mut confidence) = (Vec::new(), 1.0_f64);
     let several = read.len() > 1;
+    let is_taken = read.iter().flat_map(|(_, (_, rows))| rows.first()).any(|row| row.get("table").is_some());
+    let which = if is_taken { "table of the text" } else { "table" };
     for (index, (title, (sure, mut found))) in read.into_iter().enumerate() {
         confidence = confidence.min(sure);
         if several {
             let title = title.map_or_else(|| (index + 1).to_string(), |title| title.trim().to_owned());
-            found.iter_mut().for_each(|row| row.0.insert(0, ("table".to_owned(), title.clone().into())));
+            found.iter_mut().for_each(|row| row.0.insert(0, (which.to_owned(), title.clone().into())));
         }
         rows.append(&mut found);
     }
@@ -273,12 +276,14 @@ fn read_one(header: &str, lines: &[&str], is_framed: bool) -> Option<(f64, Vec<R
     if fields.len() < 2 {
         return None;
     }
-    for at in 0..fields.len() {
-        // Two columns of one name would hide each other.
-        let same = fields[..at].iter().filter(|(name, _)| *name == fields[at].0).count();
-        if same > 0 {
-            fields[at].0 = format!("{} {}", fields[at].0, same + 1);
+    // Columns of one name would hide each other.
+    let mut taken = HashSet::new();
+    for (name, _) in &mut fields {
+        let free = (2..).map(|n| format!("{name} {n}")).find(|other| !taken.contains(other));
+        if let (true, Some(free)) = (taken.contains(name), free) {
+            *name = free;
         }
+        taken.insert(name.clone());
     }
     if by_blanks && sure > TORN && agrees_with_words(&grid, &fields) {
         sure = sure.max(0.98);

@@ -229,3 +229,13 @@ fn what_a_machine_makes_up_takes_no_longer_than_what_a_tool_prints() {
     let one_long = format!("A B\n{}{}x\n", "1 2\n".repeat(count), " ".repeat(1 << 20));
     assert_eq!(read(&one_long, Ask::Auto).format, Format::Lines);
 }
+
+#[test]
+fn columns_of_one_name_are_told_apart() {
+    let reading = auto("NAME  SIZE  SIZE  SIZE\na     1     2     3\nb     4     5     6\n");
+    assert_eq!(reading.fields, ["NAME", "SIZE", "SIZE 2", "SIZE 3"]);
+    assert_eq!(as_json(&reading.rows[1]), json!({"NAME": "b", "SIZE": 4, "SIZE 2": 5, "SIZE 3": 6}));
+    let reading = auto("table  rows\nusers  3\nroles  4\n\ntable  rows\nposts  5\nwords  6\n");
+    assert_eq!(reading.fields, ["table of the text", "table", "rows"]);
+    assert_eq!(reading.rows[2].get("table"), Some(&json!("posts")));
+}
