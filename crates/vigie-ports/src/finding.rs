@@ -41,7 +41,8 @@ pub enum Reason {
     NoRoute,
     /// No neighbour answered for the address (ARP or neighbour discovery failed, `EHOSTUNREACH`).
     NoNeighbour,
-    /// A rule or route of this machine forbids it (`EACCES`, `EPERM`).
+    /// This machine forbids it: a `prohibit` route (`EACCES`; the port is then [`State::Filtered`]), or its packet filter
+    /// dropped every try (`EPERM`: a rule or a full table of connections; [`State::Unknown`]).
     ForbiddenHere,
     /// So many ports accept everything that an answer proves nothing (a tarpit or SYN proxy).
     Tarpit,

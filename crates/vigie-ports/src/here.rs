@@ -11,7 +11,9 @@ use crate::logic::{Answer, Outcome, Took};
 /// The errno of what never left this machine.
 pub(crate) fn not_sent(errno: Errno) -> Outcome {
     match errno {
-        Errno::ACCESS | Errno::PERM => answer(State::Filtered, Reason::ForbiddenHere, Took::Unknown),
+        Errno::ACCESS => answer(State::Filtered, Reason::ForbiddenHere, Took::Unknown),
+        // A rule of this machine, or its table of connections that is full for a moment: the same number.
+        Errno::PERM => Outcome::Refused,
         // EINVAL is what a blackhole route gives; without IPv6 there is no route, either.
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::INVAL | Errno::AFNOSUPPORT | Errno::NETDOWN => {
             answer(State::Unreachable, Reason::NoRoute, Took::Unknown)

@@ -20,6 +20,8 @@ mod discovery;
 mod engine;
 pub mod files;
 pub mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grep;
 mod here;
 pub mod host;

@@ -5,5 +5,5 @@
 
 pub(crate) mod budget;
 mod socket;
-mod sys;
+pub(crate) mod sys;
 pub(crate) mod worker;

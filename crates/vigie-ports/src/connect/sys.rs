@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// An ICMP error that came for a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct IcmpError {
+pub(crate) struct IcmpError {
     /// 4 or 6.
     pub(super) version: u8,
     pub(super) kind: u8,
@@ -19,7 +19,7 @@ pub(super) struct IcmpError {
 
 /// Has the kernel keep ICMP errors for the socket, with their type and code (`IP_RECVERR`, ip(7)).
 #[allow(unsafe_code)]
-pub(super) fn keep_errors(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
+pub(crate) fn keep_errors(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
     let (level, option) = match is_v6 {
         true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         false => (libc::IPPROTO_IP, libc::IP_RECVERR),
@@ -61,7 +61,7 @@ pub(super) fn take_error(socket: BorrowedFd<'_>) -> Option<IcmpError> {
 }
 
 /// Finds the error in control messages: each a `cmsghdr` (length with header, level, type) and its data, aligned.
-fn parse_control(mut control: &[u8]) -> Option<IcmpError> {
+pub(crate) fn parse_control(mut control: &[u8]) -> Option<IcmpError> {
     const HEADER: usize = size_of::<libc::cmsghdr>();
     while control.len() >= HEADER {
         let word = |at: usize| Some(i32::from_ne_bytes(control.get(at..at + 4)?.try_into().ok()?));

@@ -24,7 +24,7 @@ pub(super) fn ask(hardware: [u8; 6], from: Ipv4Addr, to: Ipv4Addr) -> [u8; LEN] 
 }
 
 /// Whose address an answer tells.
-pub(super) fn answer(message: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn answer(message: &[u8]) -> Option<Ipv4Addr> {
     let message = message.get(..LEN)?;
     let is_answer = message[..6] == START && message[6..8] == [0, 2];
     is_answer.then(|| Ipv4Addr::new(message[14], message[15], message[16], message[17]))

@@ -16,7 +16,7 @@ pub(super) fn ask(is_v6: bool, identifier: u16) -> [u8; LEN] {
 }
 
 /// Whether a packet answers a request with this identifier. IPv4 comes with its header, IPv6 without.
-pub(super) fn is_answer(is_v6: bool, packet: &[u8], identifier: u16) -> bool {
+pub(crate) fn is_answer(is_v6: bool, packet: &[u8], identifier: u16) -> bool {
     let message = match is_v6 {
         true => packet,
         false => {

@@ -5,9 +5,9 @@
 //! is an ordinary course with other ports. In reading order: `asking` who is being asked · `arp`, `echo` the questions as
 //! bytes · `link` the link's own sockets.
 
-mod arp;
+pub(crate) mod arp;
 pub(crate) mod asking;
-mod echo;
+pub(crate) mod echo;
 mod link;
 
 /// Ports of which one answers, open or closed, on most machines that are there.

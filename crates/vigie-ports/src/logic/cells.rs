@@ -93,6 +93,14 @@ impl Cells {
         true
     }
 
+    /// What is to be said of one that could not be asked, if it is silent.
+    pub(crate) fn give_up(&mut self, cell: u32, state: State, reason: Reason) {
+        if let Some(place) = self.cells.get_mut(cell as usize).filter(|cell| cell.verdict.is_none()) {
+            place.verdict = Some((state, reason));
+            self.silent -= 1;
+        }
+    }
+
     /// What is left to say of the silent ones.
     pub(crate) fn conclude(&mut self, state: State, reason: Reason) {
         for cell in self.cells.iter_mut().filter(|cell| cell.verdict.is_none()) {

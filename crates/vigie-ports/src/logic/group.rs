@@ -104,8 +104,9 @@ impl Group {
             self.opened.extend(open.map(|port| place(&member.target, port)));
             let after = (member.course.cells().silent(), member.course.is_blind());
             // What was waited for may have come.
+            let is_again = !matches!(outcome, Outcome::Answer(_));
             let is_enough = after.0 == 0 || member.course.has_enough();
-            if (is_enough || before.1 != after.1) && member.due > now {
+            if (is_enough || is_again || before.1 != after.1) && member.due > now {
                 member.due = now;
                 member.ticket = false;
                 self.agenda.push(Reverse((now, probe.target)));

@@ -114,6 +114,20 @@ pub(crate) const PATIENT_RATE: f64 = 0.9;
 /// How long a scan bears that this machine lacks sockets or memory, without a single probe getting out.
 pub(crate) const NO_RESOURCES_MAX: Duration = Duration::from_secs(20);
 
+/// How often a probe is tried that this machine's own packet filter drops. A table of connections that is full has
+/// room again within moments; a rule stays.
+pub(crate) const REFUSED_TRIES: u32 = 10;
+
+/// How long until the second try; each further one waits twice as long, up to [`REFUSED_AGAIN_MAX`]: six seconds for
+/// all of them.
+pub(crate) const REFUSED_AGAIN: Duration = Duration::from_millis(100);
+
+/// See [`REFUSED_AGAIN`].
+pub(crate) const REFUSED_AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// Ports refused for good, with no probe of this target ever let out, before all its ports count as refused.
+pub(crate) const REFUSED_PORTS: u32 = 64;
+
 /// Targets in work at the same time: enough that their waits overlap, few enough for memory.
 pub(crate) const TARGETS_MAX: usize = 512;
 

@@ -54,6 +54,8 @@ pub(crate) enum Outcome {
     Answer(Answer),
     /// This machine lacked what it takes to send it.
     NoResources,
+    /// This machine's own packet filter dropped it (`EPERM`): a rule, or a table of connections that is full.
+    Refused,
 }
 
 /// How long it was from a probe to its answer.

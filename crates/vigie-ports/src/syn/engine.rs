@@ -12,13 +12,13 @@ use rustix::net::{
 };
 use socket2::Socket;
 
-use super::packet::{self, Refusal, Reply, SYN_LEN};
+use super::packet::{self, Refusal, Reply, SynPacket};
 use super::peers::Peers;
 use super::sockets::{PORTS, Sockets};
 use crate::finding::{Reason, State};
 use crate::here::{answer, not_sent};
 use crate::icmp;
-use crate::logic::{Answer, Order, Outcome, Probe, Took};
+use crate::logic::{Answer, Moment, Order, Outcome, Probe, Took};
 use crate::work::{BATCH, Next, Work};
 
 /// Packets read from one socket before the others have their turn, and new probes theirs.
@@ -27,6 +27,9 @@ const READ_MAX: usize = 4 * BATCH;
 /// More of a packet than its headers is of no use.
 const PACKET_BYTES: usize = 256;
 
+/// How long the way out may stay full before it is tried again.
+const FULL_WAIT: Moment = Moment::from_millis(1);
+
 /// One thread of the engine, with sockets, ports and secrets of its own: what it sends is answered to it.
 pub(crate) struct Engine<'a> {
     work: &'a Work,
@@ -34,18 +37,28 @@ pub(crate) struct Engine<'a> {
     peers: Peers,
     heard: Vec<(Probe, Outcome)>,
     packet: Vec<u8>,
+    full: Option<Full>,
+}
+
+/// Why nothing more could be sent just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// The socket's own buffer: poll(2) tells when there is room (whether of IPv6's).
+    Socket { is_v6: bool },
+    /// The interface's queue, of which nobody tells.
+    Queue,
 }
 
 /// A segment on its way out.
 struct Segment {
-    bytes: [u8; SYN_LEN],
+    packet: SynPacket,
     to: SocketAddrAny,
     order: Order,
 }
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(work: &'a Work, sockets: Sockets) -> Self {
-        Engine { work, sockets, peers: Peers::default(), heard: Vec::new(), packet: Vec::new() }
+        Engine { work, sockets, peers: Peers::default(), heard: Vec::new(), packet: Vec::new(), full: None }
     }
 
     /// Works until the scan is over.
@@ -58,23 +71,35 @@ impl<'a> Engine<'a> {
             self.send(&orders);
             orders.clear();
             let read = self.read();
-            if read == 0 && self.heard.is_empty() {
-                self.wait(next)?;
+            if let Some(full) = self.full.take() {
+                self.wait(self.work.now() + FULL_WAIT, Some(full))?;
+            } else if read == 0 && self.heard.is_empty() {
+                self.wait(next, None)?;
             }
         }
     }
 
-    fn wait(&self, next: std::time::Duration) -> io::Result<()> {
+    /// Waits for packets until then; where the way out is full, for room only.
+    fn wait(&self, next: Moment, full: Option<Full>) -> io::Result<()> {
         let sleep = next.saturating_sub(self.work.now());
         if sleep.is_zero() {
             return Ok(());
         }
-        let mut fds: Vec<PollFd<'_>> = self
-            .sockets
-            .families()
-            .flat_map(|(family, _)| family.fds())
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
+        let mut fds: Vec<PollFd<'_>> = match full {
+            None => self
+                .sockets
+                .families()
+                .flat_map(|(family, _)| family.fds())
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+                .collect(),
+            Some(Full::Socket { is_v6 }) => self
+                .sockets
+                .family(is_v6)
+                .map(|family| PollFd::new(&family.out, PollFlags::OUT))
+                .into_iter()
+                .collect(),
+            Some(Full::Queue) => Vec::new(),
+        };
         let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: i64::from(sleep.subsec_nanos()) };
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -91,17 +116,19 @@ impl<'a> Engine<'a> {
                 .filter(|order| order.to.is_ipv6() == is_v6)
                 .filter_map(|order| self.segment(order))
                 .collect();
-            let socket = if is_v6 {
-                self.sockets.v6.as_ref().map(|family| &family.tcp)
-            } else {
-                Some(&self.sockets.v4.tcp)
-            };
+            let socket = self.sockets.family(is_v6).map(|family| &family.out);
             let mut rest = &segments[..];
             while let Some(first) = rest.first() {
                 let sent = match socket.map_or(Err(Errno::AFNOSUPPORT), |socket| send_all(socket, rest)) {
                     Ok(sent) => sent.max(1),
                     // Only the first of those left was refused.
                     Err(Errno::INTR) => 0,
+                    Err(errno @ (Errno::AGAIN | Errno::NOBUFS)) => {
+                        let full = Full::Socket { is_v6 };
+                        self.full = Some(if errno == Errno::AGAIN { full } else { Full::Queue });
+                        self.heard.extend(rest.iter().map(|left| (left.order.probe, Outcome::NoResources)));
+                        rest.len()
+                    }
                     Err(errno) => {
                         self.heard.push((first.order.probe, not_sent(errno)));
                         1
@@ -123,11 +150,11 @@ impl<'a> Engine<'a> {
         };
         let sequence = self.peers.seal(to.ip(), to.port(), probe.serial);
         let port = self.sockets.ports[probe.serial as usize % PORTS];
-        let bytes = packet::syn((peer.source, port), (to.ip(), to.port()), sequence);
+        let packet = packet::syn_packet((peer.source, port), (to.ip(), to.port()), sequence);
         // To a raw IPv6 socket, a port would be a protocol.
         let mut to = to;
         to.set_port(0);
-        Some(Segment { bytes, to: to.as_any(), order: *order })
+        Some(Segment { packet, to: to.as_any(), order: *order })
     }
 
     // --- in
@@ -138,8 +165,7 @@ impl<'a> Engine<'a> {
         for is_v6 in [false, true] {
             for is_icmp in [false, true] {
                 for _ in 0..READ_MAX {
-                    let family = if is_v6 { self.sockets.v6.as_ref() } else { Some(&self.sockets.v4) };
-                    let Some(family) = family else { break };
+                    let Some(family) = self.sockets.family(is_v6) else { break };
                     let socket = if is_icmp { &family.icmp } else { &family.tcp };
                     let Some(from) = receive(socket, &mut self.packet) else { break };
                     read += 1;
@@ -196,7 +222,7 @@ impl<'a> Engine<'a> {
 /// Sends as many of them as the kernel takes.
 fn send_all(socket: &Socket, segments: &[Segment]) -> Result<usize, Errno> {
     let slices: Vec<[io::IoSlice<'_>; 1]> =
-        segments.iter().map(|segment| [io::IoSlice::new(&segment.bytes)]).collect();
+        segments.iter().map(|segment| [io::IoSlice::new(segment.packet.as_bytes())]).collect();
     let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
         segments.iter().map(|_| SendAncillaryBuffer::default()).collect();
     let mut messages: Vec<MMsgHdr<'_>> = segments

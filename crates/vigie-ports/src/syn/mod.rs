@@ -5,6 +5,6 @@
 //! `sockets` the raw sockets and their filters · `packet` segments and ICMP errors as bytes.
 
 pub(crate) mod engine;
-mod packet;
+pub(crate) mod packet;
 mod peers;
 pub(crate) mod sockets;

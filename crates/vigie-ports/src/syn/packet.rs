@@ -11,7 +11,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Length of the SYNs sent.
-pub(super) const SYN_LEN: usize = 24;
+const SYN_LEN: usize = 24;
 
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -21,11 +21,18 @@ const ACK: u8 = 0x10;
 const WINDOW: u16 = 64_240;
 
 const TCP: u8 = 6;
+const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
+
+/// Routers on the way at most, as Linux has it.
+const HOPS: u8 = 64;
+
+/// Flag of IPv4, in the first of the two bytes of flags and offset.
+const DO_NOT_FRAGMENT: u8 = 0x40;
 
 /// An answer to a SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub(super) from_port: u16,
     pub(super) to_port: u16,
     /// The number of the SYN that it answers.
@@ -35,10 +42,10 @@ pub(super) struct Reply {
 
 /// What an ICMP error says, and of which SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) version: u8,
-    pub(super) kind: u8,
-    pub(super) code: u8,
+pub(crate) struct Refusal {
+    pub(crate) version: u8,
+    pub(crate) kind: u8,
+    pub(crate) code: u8,
     /// Where the SYN went.
     pub(super) target: IpAddr,
     pub(super) from_port: u16,
@@ -47,7 +54,7 @@ pub(super) struct Refusal {
 }
 
 /// A SYN from one address and port to another.
-pub(super) fn syn(from: (IpAddr, u16), to: (IpAddr, u16), sequence: u32) -> [u8; SYN_LEN] {
+fn syn(from: (IpAddr, u16), to: (IpAddr, u16), sequence: u32) -> [u8; SYN_LEN] {
     let mut segment = [0; SYN_LEN];
     segment[0..2].copy_from_slice(&from.1.to_be_bytes());
     segment[2..4].copy_from_slice(&to.1.to_be_bytes());
@@ -61,6 +68,51 @@ pub(super) fn syn(from: (IpAddr, u16), to: (IpAddr, u16), sequence: u32) -> [u8;
     let sum = checksum(from.0, to.0, &segment);
     segment[16..18].copy_from_slice(&sum.to_be_bytes());
     segment
+}
+
+/// A whole packet: header of IPv4 (RFC 791) or IPv6 (RFC 8200), without options, and a SYN.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SynPacket {
+    bytes: [u8; V6_HEADER + SYN_LEN],
+    len: usize,
+}
+
+impl SynPacket {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A SYN with its header. The kernel fills in the checksum and the identification of IPv4.
+pub(super) fn syn_packet(from: (IpAddr, u16), to: (IpAddr, u16), sequence: u32) -> SynPacket {
+    let mut bytes = [0; V6_HEADER + SYN_LEN];
+    let header = match (from.0, to.0) {
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            bytes[0] = 6 << 4;
+            bytes[4..6].copy_from_slice(&(SYN_LEN as u16).to_be_bytes());
+            bytes[6] = TCP;
+            bytes[7] = HOPS;
+            bytes[8..24].copy_from_slice(&from.octets());
+            bytes[24..V6_HEADER].copy_from_slice(&to.octets());
+            V6_HEADER
+        }
+        (from, to) => {
+            bytes[0] = 4 << 4 | (V4_HEADER / 4) as u8;
+            bytes[2..4].copy_from_slice(&((V4_HEADER + SYN_LEN) as u16).to_be_bytes());
+            bytes[6] = DO_NOT_FRAGMENT;
+            bytes[8] = HOPS;
+            bytes[9] = TCP;
+            for (at, address) in [(12, from), (16, to)] {
+                if let IpAddr::V4(address) = address {
+                    bytes[at..at + 4].copy_from_slice(&address.octets());
+                }
+            }
+            V4_HEADER
+        }
+    };
+    let len = header + SYN_LEN;
+    bytes[header..len].copy_from_slice(&syn(from, to, sequence));
+    SynPacket { bytes, len }
 }
 
 /// The checksum of a segment and its pseudo header (RFC 9293, RFC 8200).
@@ -112,13 +164,13 @@ fn after_v6(packet: &[u8]) -> Option<(u8, Ipv6Addr, &[u8])> {
 }
 
 /// The answer in a whole IPv4 packet.
-pub(super) fn reply_v4(packet: &[u8]) -> Option<Reply> {
+pub(crate) fn reply_v4(packet: &[u8]) -> Option<Reply> {
     let (protocol, _, _, segment) = after_v4(packet)?;
     (protocol == TCP).then(|| reply(segment)).flatten()
 }
 
 /// The answer in a segment. Both kinds acknowledge the SYN, which counts as one byte.
-pub(super) fn reply(segment: &[u8]) -> Option<Reply> {
+pub(crate) fn reply(segment: &[u8]) -> Option<Reply> {
     let flags = *segment.get(13)?;
     let accepts = match flags & (SYN | RST | ACK) {
         flags if flags == SYN | ACK => true,
@@ -134,14 +186,14 @@ pub(super) fn reply(segment: &[u8]) -> Option<Reply> {
 }
 
 /// The error in a whole IPv4 packet: its header, eight bytes of ICMP, and our own packet as far as it is quoted.
-pub(super) fn refusal_v4(packet: &[u8]) -> Option<Refusal> {
+pub(crate) fn refusal_v4(packet: &[u8]) -> Option<Refusal> {
     let (_, _, _, icmp) = after_v4(packet)?;
     let (protocol, _, target, segment) = after_v4(icmp.get(8..)?)?;
     refusal(4, icmp, protocol, target.into(), segment)
 }
 
 /// The error in an ICMPv6 message.
-pub(super) fn refusal_v6(icmp: &[u8]) -> Option<Refusal> {
+pub(crate) fn refusal_v6(icmp: &[u8]) -> Option<Refusal> {
     let (protocol, target, segment) = after_v6(icmp.get(8..)?)?;
     refusal(6, icmp, protocol, target.into(), segment)
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
+use crate::connect::sys::keep_errors;
 use crate::icmp::{V4_TIME_EXCEEDED, V4_UNREACHABLE, V6_TIME_EXCEEDED, V6_UNREACHABLE};
 
 /// Source ports that take turns: a port that is asked again is asked from another one, and so cannot take the new SYN
@@ -19,6 +20,9 @@ const BUFFER_BYTES: usize = 64 << 20;
 /// What one family of addresses needs.
 #[derive(Debug)]
 pub(crate) struct Family {
+    /// Takes whole packets, and gives none. Apart from the one that hears answers, so that no ICMP error about an
+    /// earlier packet comes as the error of sending this one.
+    pub(super) out: Socket,
     pub(super) tcp: Socket,
     pub(super) icmp: Socket,
 }
@@ -49,6 +53,11 @@ impl Sockets {
         Ok(Sockets { v4, v6, ports, _reserved: reserved })
     }
 
+    /// What there is for IPv6, or for IPv4.
+    pub(super) fn family(&self, is_v6: bool) -> Option<&Family> {
+        if is_v6 { self.v6.as_ref() } else { Some(&self.v4) }
+    }
+
     pub(super) fn families(&self) -> impl Iterator<Item = (&Family, bool)> {
         std::iter::once((&self.v4, false)).chain(self.v6.as_ref().map(|family| (family, true)))
     }
@@ -70,11 +79,16 @@ fn reserve() -> io::Result<(u16, Vec<Socket>)> {
 impl Family {
     fn open(domain: Domain, ports: &[u16]) -> io::Result<Self> {
         let is_v6 = domain == Domain::IPV6;
+        // `IPPROTO_RAW`: the header comes with the packet (raw(7)).
+        let out =
+            Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        // Without it, the kernel keeps quiet about what the interface's queue dropped (`ENOBUFS`).
+        keep_errors(out.as_fd(), is_v6)?;
         let tcp = raw(domain, Protocol::TCP)?;
         tcp.attach_filter(&only_ports(is_v6, ports))?;
         let icmp = raw(domain, if is_v6 { Protocol::ICMPV6 } else { Protocol::ICMPV4 })?;
         icmp.attach_filter(&only_errors(is_v6))?;
-        Ok(Family { tcp, icmp })
+        Ok(Family { out, tcp, icmp })
     }
 
     pub(super) fn fds(&self) -> [BorrowedFd<'_>; 2] {

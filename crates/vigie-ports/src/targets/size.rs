@@ -6,7 +6,10 @@ use crate::limits::{ADDRESSES_UNASKED_MAX, PROBES_UNASKED_MAX, USUAL_RATE};
 
 /// More than is scanned without being asked twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{addresses} addresses with {ports} ports each are {probes} probes at the least, and take about {}", span(*.takes))]
+#[error(
+    "{addresses} addresses with {ports} port{} each are {probes} probes at the least, and take {}",
+    if *.ports == 1 { "" } else { "s" }, span(*.takes)
+)]
 pub struct TooLarge {
     /// Addresses asked for.
     pub addresses: u128,
@@ -38,9 +41,26 @@ fn span(takes: Duration) -> String {
     const DAY: u64 = 24 * HOUR;
     const YEAR: u64 = 365 * DAY;
     match takes.as_secs() {
-        seconds @ 0..HOUR => format!("{} minutes", seconds.div_ceil(60)),
-        seconds @ HOUR..DAY => format!("{} hours", seconds.div_ceil(HOUR)),
-        seconds @ DAY..YEAR => format!("{} days", seconds.div_ceil(DAY)),
-        seconds => format!("{} years", seconds.div_ceil(YEAR)),
+        // More than any number says: its rest is not worth its digits.
+        seconds if seconds / YEAR >= 1_000_000 => "more than a million years".to_owned(),
+        seconds @ 0..HOUR => format!("about {} minutes", seconds.div_ceil(60)),
+        seconds @ HOUR..DAY => format!("about {} hours", seconds.div_ceil(HOUR)),
+        seconds @ DAY..YEAR => format!("about {} days", seconds.div_ceil(DAY)),
+        seconds => format!("about {} years", seconds.div_ceil(YEAR)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_told_in_words_that_can_be_read() {
+        let told = |addresses, ports| check(addresses, ports, None).unwrap_err().to_string();
+        assert_eq!(
+            told(1 << 32, 1),
+            "4294967296 addresses with 1 port each are 4294967296 probes at the least, and take about 5 days"
+        );
+        assert!(told(u128::MAX, 1000).ends_with("and take more than a million years"));
     }
 }

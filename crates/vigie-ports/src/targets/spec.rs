@@ -49,6 +49,9 @@ pub enum TargetError {
     /// An interface that is not there.
     #[error("`{0}` names an interface that this machine does not have")]
     NoInterface(String),
+    /// The address of a page.
+    #[error("`{0}` is the address of a page, not of a machine: give its host only, as in {1}")]
+    Url(String, String),
     /// A mask that its address cannot have, or on something else than an address.
     #[error("`{0}` is no network: ADDRESS/BITS, such as 10.0.0.0/24")]
     NotANetwork(String),
@@ -123,6 +126,15 @@ fn one(word: &str) -> Result<Spec, TargetError> {
     }
     if word.starts_with('-') {
         return Err(TargetError::Dash(word.to_owned()));
+    }
+    if let Some((_, rest)) = word.split_once("://") {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = rest[..end].rsplit('@').next().unwrap_or_default();
+        let host = match host.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        return Err(TargetError::Url(word.to_owned(), host.to_owned()));
     }
     if word.contains(':') {
         return machines(word, v6(word)?).map(Spec::Block);

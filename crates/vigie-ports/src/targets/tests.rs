@@ -155,6 +155,14 @@ fn what_is_no_target_is_refused_with_its_reason() {
         assert!(matches!(error(word), TargetError::NotV6(_)), "{word:?}: {:?}", error(word));
     }
     assert!(matches!(error("fe80::1"), TargetError::NoScope(_)));
+    for (word, host) in [
+        ("http://web1/", "web1"),
+        ("https://me@web1:8443?x#y", "web1"),
+        ("http://[2001:db8::1]:80/a", "2001:db8::1"),
+        ("http://", ""),
+    ] {
+        assert_eq!(error(word), TargetError::Url(word.to_owned(), host.to_owned()));
+    }
     for word in ["0.0.0.0", "::", "[::]", "224.0.0.1", "ff02::1%lo", "255.255.255.255", "::ffff:224.0.0.1"] {
         assert!(matches!(error(word), TargetError::NoMachine(..)), "{word:?}: {:?}", error(word));
     }

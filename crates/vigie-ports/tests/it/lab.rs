@@ -104,6 +104,18 @@ impl Lab {
         run("ip", &["netns", "exec", &self.to, "nft", &rules]);
     }
 
+    /// Filters what goes out on the side that scans.
+    pub(crate) fn filter_here(&self, rules: &str) {
+        let rules = format!("table inet t {{ chain c {{ type filter hook output priority 0; {rules} }}; }}");
+        run("ip", &["netns", "exec", &self.from, "nft", &rules]);
+    }
+
+    /// Slows down what goes out on the side that scans, with a short queue.
+    pub(crate) fn slow_here(&self, rate: &str) {
+        let args = format!("-n {} qdisc add dev v0 root tbf rate {rate} burst 2000 limit 2000", self.from);
+        run("tc", &args.split(' ').collect::<Vec<_>>());
+    }
+
     /// Listens on the side that is scanned, on both protocols.
     pub(crate) fn listen(&self, ports: impl Iterator<Item = u16> + Send) -> Vec<TcpListener> {
         inside(&self.to, || ports.map(|port| TcpListener::bind(("::", port)).unwrap()).collect())

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use vigie_ports::{EngineChoice, State};
+use vigie_ports::{EngineChoice, Loss, Reason, State};
 
 use crate::lab::{Lab, V4, V6, plan};
 
@@ -50,6 +50,60 @@ fn a_limit_of_500_a_second_in_the_way_is_met_as_root() {
         let _listening = lab.listen(listeners());
         lab.filter("tcp flags & (syn | ack) == syn limit rate over 500/second burst 5 packets drop;");
         check(&lab, engine, V4, State::Closed);
+    }
+}
+
+#[test]
+fn what_this_machine_drops_for_a_moment_is_asked_again_as_root() {
+    let Some(lab) = Lab::new() else { return };
+    let _listening = lab.listen(listeners());
+    // As a full table of connections does it: some of the probes are refused, whatever their port.
+    lab.filter_here("meta l4proto tcp numgen random mod 100 < 20 drop;");
+    check(&lab, EngineChoice::Syn, V4, State::Closed);
+    check(&lab, EngineChoice::Syn, V6, State::Closed);
+}
+
+#[test]
+fn what_a_rule_here_forbids_is_unknown_as_root() {
+    let Some(lab) = Lab::new() else { return };
+    lab.filter_here("tcp dport 5-6 drop;");
+    for address in [V4, V6] {
+        let (_, told) = lab.scan(&plan(EngineChoice::Syn, 1..=10), &[address]);
+        let report = &told.reports[0];
+        for finding in &report.findings {
+            let expected = match finding.port {
+                5 | 6 => (State::Unknown, Reason::ForbiddenHere),
+                _ => (State::Closed, Reason::Reset),
+            };
+            assert_eq!((finding.state, finding.reason), expected, "{address} {}", finding.port);
+        }
+        assert!((report.coverage() - 0.8).abs() < 1e-9);
+        assert!(report.notes.iter().any(|note| note.contains("of 2 ports (EPERM)")), "{:?}", report.notes);
+    }
+}
+
+#[test]
+fn a_rule_here_against_everything_is_known_soon_as_root() {
+    let Some(lab) = Lab::new() else { return };
+    lab.filter_here("meta l4proto tcp drop;");
+    let found = lab.findings(&plan(EngineChoice::Syn, 1..=2000), V4);
+    for finding in found {
+        let seen = (finding.state, finding.reason, finding.attempts);
+        assert_eq!(seen, (State::Unknown, Reason::ForbiddenHere, 0), "{}", finding.port);
+    }
+}
+
+#[test]
+fn what_the_own_queue_drops_is_no_loss_as_root() {
+    for address in [V4, V6] {
+        let Some(lab) = Lab::new() else { return };
+        let _listening = lab.listen(listeners());
+        lab.slow_here("2mbit");
+        let (_, told) = lab.scan(&plan(EngineChoice::Syn, 1..=2000), &[address]);
+        let report = &told.reports[0];
+        assert_eq!(report.counts().open, 20);
+        assert_eq!(report.counts().closed, 1980);
+        assert_eq!(report.loss, Loss::Estimated(0.0), "{address} {:?}", report.notes);
     }
 }
 

@@ -21,6 +21,52 @@ fn ctrl_c_gives_what_was_found_so_far_and_says_so() {
     assert!(said.out.contains("\"reason\":\"stopped\""), "{said:?}");
 }
 
+#[test]
+fn ctrl_c_of_the_syn_engine_gives_what_was_found_so_far_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: this needs root");
+        return;
+    }
+    // At twenty a second, the last of two thousand ports is far away.
+    let lab = Lab::new(1);
+    let spec = format!("{},1-2000", lab.spec());
+    let args = ["127.0.0.1", "-p", &spec, "--rate", "20", "--engine", "syn", "--json"];
+    let child = vigie(&args).spawn().unwrap();
+    wait_for_raw_socket(&child);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let said = said(child.wait_with_output().unwrap());
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.contains("stopped before the end"), "{said:?}");
+    let host = &said.json()[0];
+    assert_eq!(host["engine"], "syn", "{said:?}");
+    assert!(host["counts"]["unknown"].as_u64().unwrap() > 0, "{said:?}");
+    assert!(host["coverage"].as_f64().unwrap() < 1.0, "{said:?}");
+    assert!(said.out.contains("\"reason\":\"stopped\""), "{said:?}");
+}
+
+/// Returns when the process has a raw socket: it is about to send.
+fn wait_for_raw_socket(child: &std::process::Child) {
+    let wanted = format!("/proc/{}/net/raw", child.id());
+    // Sockets of this process among all raw ones, by their inode.
+    let fds = format!("/proc/{}/fd", child.id());
+    loop {
+        let raw = std::fs::read_to_string(&wanted).unwrap();
+        let is_raw = |link: std::path::PathBuf| {
+            let link = link.to_string_lossy().into_owned();
+            let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+            inode.is_some_and(|inode| raw.split_whitespace().any(|word| word == inode))
+        };
+        let has = std::fs::read_dir(&fds)
+            .unwrap()
+            .flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(is_raw));
+        if has {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Returns when one of the listeners has a connection.
 fn wait_for_any(lab: &Lab) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

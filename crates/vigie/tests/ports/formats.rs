@@ -1,5 +1,8 @@
 //! What others read: nmap's XML, grepable lines, and comparisons.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use crate::lab::{Lab, Said, file, has, peer, run};
 
 /// nmap's own definition of its XML, as Debian installs it.
@@ -32,6 +35,117 @@ fn our_xml_is_valid_and_ndiff_finds_no_change_to_nmaps() {
     assert_eq!(peer("nmap", &["-n", "-Pn", "-oX", nmaps, "-p", &lab.spec(), "127.0.0.1"]).code, 0);
     let differs = peer("ndiff", &[&few, nmaps]);
     assert_eq!((differs.code, changes(&differs)), (0, vec![]), "{differs:?}");
+}
+
+#[test]
+fn ndiff_finds_no_other_state_where_ports_are_dropped_and_rejected_as_root() {
+    if !rustix::process::geteuid().is_root() || !["nmap", "ndiff", "ip", "nft", "socat"].into_iter().all(has)
+    {
+        eprintln!("skipped: this needs root, nmap, ndiff, ip, nft and socat");
+        return;
+    }
+    let spaces = Spaces::new();
+    let _listening: Vec<Child> = [1001, 1002].map(|port| spaces.listen(port)).into();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (ours, nmaps) = (path("ours.xml"), path("nmaps.xml"));
+    // One of each kind alone, and more of each than both list one by one.
+    for spec in ["1000-1005", "1000-1300"] {
+        for (engine, scan) in [("syn", "-sS"), ("connect", "-sS"), ("syn", "-sT")] {
+            let xml = spaces.here(
+                env!("CARGO_BIN_EXE_vigie"),
+                &["ports", "10.9.0.2", "-p", spec, "--engine", engine, "--xml"],
+            );
+            assert_eq!(xml.code, 0, "{xml:?}");
+            std::fs::write(&ours, &xml.out).unwrap();
+            let nmap = spaces.here("nmap", &["-n", scan, "-T4", "-oX", &nmaps, "-p", spec, "10.9.0.2"]);
+            assert_eq!(nmap.code, 0, "{nmap:?}");
+            let differs = peer("ndiff", &[&ours, &nmaps]);
+            assert!([0, 1].contains(&differs.code), "{differs:?}");
+            assert_eq!(states(&differs, '-'), states(&differs, '+'), "{engine} {scan} {spec}: {differs:?}");
+        }
+    }
+}
+
+/// Ports and their states on one side of what ndiff printed. What nmap also tells, hardware addresses and the service
+/// `unknown`, is not compared.
+fn states(said: &Said, side: char) -> Vec<Vec<&str>> {
+    let lines = said.out.lines().filter_map(|line| line.strip_prefix(side));
+    let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // `22/tcp open ssh` and `Not shown: 40 filtered ports`.
+    let ports = words
+        .filter(|words| words[..].starts_with(&["Not"]) || words.iter().take(1).any(|w| w.ends_with("/tcp")));
+    ports.map(|words| words.into_iter().take_while(|word| *word != "unknown").collect()).collect()
+}
+
+/// Two network namespaces and a cable: `10.9.0.2` has ports that are open, closed, dropped and rejected.
+struct Spaces(String);
+
+impl Spaces {
+    fn new() -> Self {
+        let spaces = Spaces(format!("vigiend{}", std::process::id()));
+        let (a, b) = (format!("{}a", spaces.0), format!("{}b", spaces.0));
+        for words in [
+            format!("netns add {a}"),
+            format!("netns add {b}"),
+            format!("-n {a} link add v0 type veth peer name v0 netns {b}"),
+            format!("-n {a} address add 10.9.0.1/24 dev v0"),
+            format!("-n {b} address add 10.9.0.2/24 dev v0"),
+            format!("-n {a} link set v0 up"),
+            format!("-n {b} link set v0 up"),
+            // Rejections come as they are asked for, not once a second.
+            format!("netns exec {b} sysctl -qw net.ipv4.icmp_ratelimit=0"),
+            format!(
+                "netns exec {b} nft table inet t {{ chain c {{ type filter hook input priority 0; \
+                 tcp dport {{ 1002, 1003, 1100-1139 }} drop; \
+                 tcp dport {{ 1004, 1200-1239 }} reject with icmp type admin-prohibited; \
+                 tcp dport 1005 reject with icmp type host-unreachable; }}; }}"
+            ),
+        ] {
+            let done = peer("ip", &words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>());
+            assert_eq!(done.code, 0, "{words}: {done:?}");
+        }
+        spaces
+    }
+
+    /// Runs on the side that scans.
+    fn here(&self, program: &str, args: &[&str]) -> Said {
+        let space = format!("{}a", self.0);
+        peer("ip", &[&["netns", "exec", &space, program], args].concat())
+    }
+
+    /// Listens on the side that is scanned; returns when it does.
+    fn listen(&self, port: u16) -> Child {
+        let space = format!("{}b", self.0);
+        let mut listener = Command::new("ip")
+            .args(["netns", "exec", &space, "socat", "-dd", "-u"])
+            .args([&format!("TCP-LISTEN:{port},fork,reuseaddr"), "OPEN:/dev/null"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(listener.stderr.take().unwrap());
+        while !said.contains("listening on") {
+            said.clear();
+            assert!(lines.read_line(&mut said).unwrap() > 0, "socat ended");
+        }
+        // What it says of connections is read, so that it can go on.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        listener
+    }
+}
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        for side in ["a", "b"] {
+            let space = format!("{}{side}", self.0);
+            for pid in peer("ip", &["netns", "pids", &space]).out.split_whitespace() {
+                let _ = peer("kill", &[pid]);
+            }
+            let _ = peer("ip", &["netns", "delete", &space]);
+        }
+    }
 }
 
 /// What ndiff printed besides its two heads.

@@ -16,6 +16,13 @@ impl Course {
             let (state, reason) = self.said_by_router().unwrap_or((State::Filtered, Reason::NoResponse));
             self.cells.conclude(state, reason);
         }
+        if self.refused_for_good > 0 {
+            self.notes.push(format!(
+                "this machine's own packet filter dropped the probes of {} ports (EPERM): a rule for outgoing packets, \
+                 or a full table of connections (net.netfilter.nf_conntrack_max)",
+                self.refused_for_good
+            ));
+        }
         self.queue.clear();
         if let Some(rate) = self.pace.limited() {
             let figure = 10f64.powf(rate.log10().floor());

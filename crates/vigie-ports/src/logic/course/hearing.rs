@@ -1,6 +1,9 @@
 //! What answers mean, and their absence.
 
-use super::super::limits::{CONTACT_CANARIES, CONTACT_LOST, NO_RESOURCES_MAX, REPEATED_BY_KERNEL};
+use super::super::limits::{
+    CONTACT_CANARIES, CONTACT_LOST, NO_RESOURCES_MAX, REFUSED_AGAIN, REFUSED_AGAIN_MAX, REFUSED_PORTS,
+    REFUSED_TRIES, REPEATED_BY_KERNEL,
+};
 use super::super::{Answer, Moment, Took};
 use super::{Course, Flight, Kind, Landed, Said};
 use crate::finding::{Reason, State};
@@ -15,6 +18,7 @@ impl Course {
         }
         let flight = self.land(cell, serial);
         self.starved = None;
+        self.let_out |= answer.took != Took::Unknown;
         let rtt = match answer.took {
             Took::Known(rtt) => Some(rtt),
             Took::SinceSent => flight.as_ref().map(|landed| now.saturating_sub(landed.sent)),
@@ -90,17 +94,52 @@ impl Course {
 
     /// This machine could not send it: it waits for its turn again.
     pub(super) fn starve(&mut self, cell: u32, serial: u32, now: Moment) {
-        if let Some(Landed { kind, .. }) = self.land(cell, serial) {
-            self.cells.withdraw(cell);
-            self.pace.withdraw(serial);
-            self.probes -= 1;
-            if kind == Kind::Port && self.cells.is_silent(cell) {
-                self.queue.push_front(cell);
-            }
+        if self.unsend(cell, serial) == Some(Kind::Port) && self.cells.is_silent(cell) {
+            self.queue.push_front(cell);
         }
         let since = *self.starved.get_or_insert(now);
         if now.saturating_sub(since) > NO_RESOURCES_MAX {
             self.cells.conclude(State::Unknown, Reason::NoResources);
+        }
+    }
+
+    /// Takes back an attempt that never left this machine.
+    fn unsend(&mut self, cell: u32, serial: u32) -> Option<Kind> {
+        let Landed { kind, .. } = self.land(cell, serial)?;
+        self.cells.withdraw(cell);
+        self.pace.withdraw(serial);
+        self.probes -= 1;
+        Some(kind)
+    }
+
+    /// This machine's own filter dropped it. That is no word on the port: it is tried again later, and in the end
+    /// said not to have been probed.
+    pub(super) fn refuse(&mut self, cell: u32, serial: u32, now: Moment) {
+        if self.unsend(cell, serial) != Some(Kind::Port) || !self.cells.is_silent(cell) {
+            return;
+        }
+        let tries = self.refused.entry(cell).or_default();
+        *tries += 1;
+        if *tries >= REFUSED_TRIES {
+            self.refused_for_good += 1;
+            self.cells.give_up(cell, State::Unknown, Reason::ForbiddenHere);
+            if !self.let_out && self.refused_for_good >= REFUSED_PORTS {
+                self.refused_for_good += self.cells.silent();
+                self.cells.conclude(State::Unknown, Reason::ForbiddenHere);
+            }
+            return;
+        }
+        let wait = (REFUSED_AGAIN * (1 << (*tries - 1))).min(REFUSED_AGAIN_MAX);
+        self.refused_due.insert((now + wait, cell));
+    }
+
+    /// Ports whose probes were dropped here and whose turn has come again.
+    pub(super) fn retry_refused(&mut self, now: Moment) {
+        while let Some((_, cell)) = self.refused_due.first().copied().filter(|(due, _)| *due <= now) {
+            self.refused_due.pop_first();
+            if self.cells.is_silent(cell) {
+                self.queue.push_back(cell);
+            }
         }
     }
 
@@ -112,8 +151,10 @@ impl Course {
             let serial = self.serial_front + self.overdue as u32;
             let lost = flight.kind == Kind::Canary && !flight.over;
             if !flight.over {
-                // It did get out: this machine lacks nothing.
+                // It did get out: this machine lacks nothing, and no rule forbids it.
                 self.starved = None;
+                self.refused.remove(&flight.cell);
+                self.let_out = true;
             }
             self.overdue += 1;
             if lost {

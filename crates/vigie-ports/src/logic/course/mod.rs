@@ -11,7 +11,7 @@ mod asking;
 mod ending;
 mod hearing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +66,13 @@ pub(crate) struct Course {
     cells: Cells,
     /// Ports that this pass has still to ask, the next one last.
     queue: VecDeque<u32>,
+    /// How often this machine's own filter dropped a port's probe in a row.
+    refused: HashMap<u32, u32>,
+    /// When such a port has its turn again.
+    refused_due: BTreeSet<(Moment, u32)>,
+    refused_for_good: u32,
+    /// Some probe did leave this machine.
+    let_out: bool,
     canaries: Canaries,
     flights: VecDeque<Flight>,
     /// The attempt at the front of `flights`.
@@ -156,6 +163,10 @@ impl Course {
             rng: fastrand::Rng::with_seed(wanted.seed),
             cells: Cells::new(Arc::clone(&wanted.ports)),
             queue: VecDeque::new(),
+            refused: HashMap::new(),
+            refused_due: BTreeSet::new(),
+            refused_for_good: 0,
+            let_out: false,
             canaries: Canaries::default(),
             flights: VecDeque::new(),
             serial_front: 0,
@@ -215,6 +226,7 @@ impl Course {
     /// What is wanted now.
     pub(crate) fn ask(&mut self, now: Moment) -> Ask {
         self.expire(now);
+        self.retry_refused(now);
         loop {
             if self.ended || self.enough || self.cells.silent() == 0 {
                 self.finish(now);
@@ -224,8 +236,10 @@ impl Course {
                 let at = self.pace.next();
                 return if at <= now { Ask::Send } else { Ask::Wait(at) };
             }
-            if let Some(flight) = self.flights.get(self.overdue) {
-                return Ask::Wait(flight.sent + self.rtt.timeout());
+            let flight = self.flights.get(self.overdue).map(|flight| flight.sent + self.rtt.timeout());
+            let refused = self.refused_due.first().map(|(due, _)| *due);
+            if let Some(at) = [flight, refused].into_iter().flatten().min() {
+                return Ask::Wait(at);
             }
             if !self.begin_another(now) {
                 if let Some(until) = self.still_blind(now) {
@@ -260,6 +274,10 @@ impl Course {
         match outcome {
             Outcome::NoResources => {
                 self.starve(cell, serial, now);
+                None
+            }
+            Outcome::Refused => {
+                self.refuse(cell, serial, now);
                 None
             }
             Outcome::Answer(answer) => self.answer(cell, serial, answer, now),
