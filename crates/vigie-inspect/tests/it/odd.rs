@@ -38,6 +38,8 @@ fn deep_nesting_does_no_harm() {
         "(".repeat(100_000),
         "[".repeat(50_000) + &"]".repeat(50_000),
         "x = ".to_owned() + &"f(".repeat(20_000),
+        // Whoever followed each chain to its end would sit here for minutes.
+        "x = a".to_owned() + &"()".repeat(200_000) + "\n",
     ] {
         let _ = inspect(text.as_bytes());
     }
