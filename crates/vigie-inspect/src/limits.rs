@@ -6,7 +6,7 @@ pub const SCRIPT_BYTES: u64 = 16 * 1024 * 1024;
 /// Findings of one script; more are only counted.
 pub const FINDINGS: usize = 500;
 
-/// Syntax errors that are told one by one.
+/// Lines with syntax errors that are told one by one.
 pub const SYNTAX_ERRORS: usize = 20;
 
 /// Longest text of a script that is quoted in a finding, in characters.

@@ -188,7 +188,8 @@ impl<'a> Script<'a> {
     pub(crate) fn dotted(&self, node: Node<'_>) -> String {
         let mut parts = Vec::new();
         let mut node = node;
-        while parts.len() < limits::PATH_PARTS {
+        // Calls count, too: every call of a chain of thousands is looked at by itself.
+        for _ in 0..limits::PATH_PARTS {
             match node.kind() {
                 "identifier" => {
                     parts.push(self.of(node));

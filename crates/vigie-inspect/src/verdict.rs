@@ -5,7 +5,7 @@ use crate::modules;
 use crate::report::{Import, Report, Topic, Verdict, Weight};
 use crate::rules::{self, Found};
 use crate::tree::Script;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 pub(crate) fn report(script: &Script<'_>) -> Report {
     let imports = imports(script);
@@ -81,17 +81,18 @@ fn imports(script: &Script<'_>) -> Vec<Import> {
     imports
 }
 
-/// Lines with syntax errors, and whether there is a `print` of Python 2.
+/// Lines with syntax errors, and whether there is a `print` of Python 2. What an error swallows is not understood either, so
+/// all of its lines are told, not the first alone.
 fn syntax(script: &Script<'_>) -> (Vec<usize>, bool) {
-    let (mut lines, mut has_print) = (Vec::new(), false);
+    let (mut lines, mut has_print) = (BTreeSet::new(), false);
     script.walk(|node| {
         has_print |= matches!(node.kind(), "print_statement" | "exec_statement");
-        if node.is_error() || node.is_missing() {
-            let line = node.start_position().row + 1;
-            if !lines.contains(&line) && lines.len() < limits::SYNTAX_ERRORS {
-                lines.push(line);
-            }
+        if (node.is_error() || node.is_missing()) && lines.len() < limits::SYNTAX_ERRORS {
+            let (start, end) = (node.start_position(), node.end_position());
+            // What ends at column 0 ended with the line before.
+            let last = if end.column == 0 { end.row.saturating_sub(1) } else { end.row };
+            lines.extend((start.row..=last.max(start.row)).map(|row| row + 1).take(limits::SYNTAX_ERRORS));
         }
     });
-    (lines, has_print)
+    (lines.into_iter().take(limits::SYNTAX_ERRORS).collect(), has_print)
 }

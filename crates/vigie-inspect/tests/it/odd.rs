@@ -11,6 +11,14 @@ fn syntax_errors_are_told_and_what_is_around_them_is_seen() {
 }
 
 #[test]
+fn a_line_that_an_error_swallowed_is_told() {
+    let report = report("import os\ndef f(:\n  os.system('ls'\nimport serial\nos.system('id')\n");
+    let is_seen = report.imports.iter().any(|import| import.module == "serial");
+    assert!(is_seen || report.syntax_errors.contains(&4), "line 4 is lost in silence: {report:?}");
+    assert!(report.syntax_errors.is_sorted(), "{:?}", report.syntax_errors);
+}
+
+#[test]
 fn python_2_is_recognised() {
     let report = report("import urllib2\nprint 'x', urllib2.urlopen('http://example.org').read()\n");
     assert!(report.is_python2 && report.is_whole());
@@ -38,6 +46,8 @@ fn deep_nesting_does_no_harm() {
         "(".repeat(100_000),
         "[".repeat(50_000) + &"]".repeat(50_000),
         "x = ".to_owned() + &"f(".repeat(20_000),
+        // Whoever followed each chain to its end would sit here for minutes.
+        "x = a".to_owned() + &"()".repeat(200_000) + "\n",
     ] {
         let _ = inspect(text.as_bytes());
     }
