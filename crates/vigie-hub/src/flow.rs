@@ -6,6 +6,7 @@
 //! moment for the many blocks that were asked for: every commit costs two syncs, however little it holds.
 
 use crate::cpu::Verifying;
+use crate::room::Taken;
 use crate::session::{CreditLeft, Ended, Outgoing};
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
@@ -24,9 +25,16 @@ use vigie_store::{Batch, CommitError, Committed, NewRecord, Store};
 use vigie_wire::Frame;
 use vigie_wire::frame::CloseCode;
 
+/// What the link brought, and the room it takes until it is durable.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) what: What,
+    pub(crate) room: Taken,
+}
+
 /// What the link brought, in its order.
 #[derive(Debug)]
-pub(crate) enum Item {
+pub(crate) enum What {
     /// Blocks that are being verified, and the bytes of credit they cost.
     Blocks(Verifying),
     /// Records from this number on.
@@ -65,6 +73,7 @@ struct Next {
     fresh: HashSet<(BlockKind, Digest)>,
     /// Of stored blocks and payloads.
     bytes: usize,
+    room: Taken,
     credit: Credit,
 }
 
@@ -109,8 +118,13 @@ impl Flow {
                 }
                 item = items.recv(), if open && !next.is_full() => match item {
                     None => open = false,
-                    Some(Item::Blocks(verifying)) => self.take_blocks(verifying, &mut next).await?,
-                    Some(Item::Records(first, records)) => self.take_records(first, records, &mut next)?,
+                    Some(Item { what, room }) => {
+                        next.room.join(room);
+                        match what {
+                            What::Blocks(verifying) => self.take_blocks(verifying, &mut next).await?,
+                            What::Records(first, records) => self.take_records(first, records, &mut next)?,
+                        }
+                    }
                 },
                 () = until(company.then_some(submitted + PACE)), if ready => {
                     submitted = Instant::now();
@@ -184,7 +198,12 @@ impl Flow {
     /// of this session can.
     async fn submit(&self, next: Next) -> (Committing, Credit) {
         let store = self.store.clone();
-        let mut committing: Committing = Box::pin(async move { store.commit(next.batch).await });
+        let Next { batch, room, credit, .. } = next;
+        let mut committing: Committing = Box::pin(async move {
+            let committed = store.commit(batch).await;
+            drop(room);
+            committed
+        });
         let mut early = None;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(done) = committing.as_mut().poll(cx) {
@@ -194,8 +213,8 @@ impl Flow {
         })
         .await;
         match early {
-            Some(done) => (Box::pin(std::future::ready(done)), next.credit),
-            None => (committing, next.credit),
+            Some(done) => (Box::pin(std::future::ready(done)), credit),
+            None => (committing, credit),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The incoming side of a session: checks each frame against the rules of the protocol and passes on what
 //! must become durable.
 
-use crate::flow::Item;
+use crate::flow::{Item, What};
 use crate::hub::Hub;
 use crate::roles::Seat;
-use crate::serve;
+use crate::room::{self, Room};
+use crate::serve::{self, Turn};
 use crate::session::{CreditLeft, Ended, Outgoing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{CloseCode, Need, Offer, Records};
 use vigie_wire::{BlockAssembler, Calls, Frame, FrameReader, Keepalive, MachineCard, Pulse, WireBlock};
 
-/// Stored bytes of blocks that are verified together: enough to be worth a hand-over to another thread.
+/// What blocks weigh that are verified together: enough to be worth a hand-over to another thread.
 const VERIFY_BYTES_AIM: usize = 256 * 1024;
 
 /// The incoming side of a session.
@@ -27,12 +28,14 @@ pub(crate) struct Intake {
     pub(crate) calls: Calls,
     /// Where frames of calls go to be written.
     pub(crate) call_frames: mpsc::Sender<Frame>,
+    pub(crate) turn: Turn,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
     /// Blocks that were asked for and have not come. A guess: small blocks come unasked, and an agent may have
     /// lost what it offered.
     pub(crate) asked: Arc<AtomicU64>,
     pub(crate) items: mpsc::Sender<Item>,
+    pub(crate) room: Room,
     /// The number that the next record must have.
     pub(crate) next: RecordNo,
     pub(crate) stop: CancellationToken,
@@ -137,7 +140,7 @@ impl Intake {
                     Ended::violation(format!("{} is not a frame for a hub", other.kind().name()))
                 })?;
                 if let Some(call) = call {
-                    serve::spawn(self.hub.clone(), self.card.clone(), call);
+                    serve::spawn(self.hub.clone(), self.card.clone(), self.turn.clone(), call);
                 }
                 Ok(())
             }
@@ -153,29 +156,33 @@ impl Intake {
         self.next = records.last_n().next();
         // The record of a content must not overtake its blocks.
         self.verify().await?;
-        self.pass_on(Item::Records(records.first_n, records.records)).await
+        let weight = records.records.iter().map(room::of_record).sum();
+        self.pass_on(weight, || What::Records(records.first_n, records.records)).await
     }
 
     async fn take_block(&mut self, whole: Option<WireBlock>) -> Result<(), Ended> {
         let Some(block) = whole else { return Ok(()) };
         let _none_left =
             self.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_sub(1));
-        self.unverified.bytes += block.stored.len();
+        self.unverified.bytes += room::of_block(&block);
         self.unverified.blocks.push(block);
         if self.unverified.bytes >= VERIFY_BYTES_AIM { self.verify().await } else { Ok(()) }
     }
 
     async fn verify(&mut self) -> Result<(), Ended> {
-        let Unverified { blocks, .. } = std::mem::take(&mut self.unverified);
+        let Unverified { blocks, bytes } = std::mem::take(&mut self.unverified);
         if blocks.is_empty() {
             return Ok(());
         }
-        self.pass_on(Item::Blocks(self.hub.cpu().verify(blocks))).await
+        self.pass_on(bytes, || What::Blocks(self.hub.cpu().verify(blocks))).await
     }
 
-    async fn pass_on(&self, item: Item) -> Result<(), Ended> {
+    /// Passes something on once there is room for it; it is not made before.
+    async fn pass_on(&self, weight: usize, what: impl FnOnce() -> What) -> Result<(), Ended> {
+        let room = self.room.take(weight).await;
         // The flow ends before the intake only when it failed, and then its reason is the session's.
-        self.items.send(item).await.map_err(|_| Ended::internal("the way to the store ended"))
+        let sent = self.items.send(Item { what: what(), room }).await;
+        sent.map_err(|_| Ended::internal("the way to the store ended"))
     }
 
     /// Takes credit for what came; a peer that sends more than it was granted is no peer of ours.

@@ -3,7 +3,7 @@
 //! In reading order:
 //! [`hub`] the whole, started and stopped ·
 //! `sessions` who is connected · `refusals` connections that come to nothing · `session` one connection · `intake` what comes in and is checked ·
-//! [`cpu`] where blocks are verified · `flow` what becomes durable together ·
+//! `room` how much of it may wait · [`cpu`] where blocks are verified · `flow` what becomes durable together ·
 //! `own` the hub's own records · [`roles`] who is principal · `serve` what an agent may ask · `tree` what is recorded of a machine ·
 //! [`flush`] waiting for everything before now · `away` who is not heard of · [`status`] how everyone does.
 
@@ -16,6 +16,7 @@ mod intake;
 mod own;
 mod refusals;
 pub mod roles;
+mod room;
 mod serve;
 mod session;
 mod sessions;

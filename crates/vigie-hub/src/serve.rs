@@ -2,15 +2,34 @@
 
 use crate::hub::Hub;
 use crate::tree::TreeParts;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use vigie_wire::frame::{Failure, FailureCode};
 use vigie_wire::{IncomingCall, MachineCard, RENEW, TREE};
 
+/// Whose turn it is to be told the tree, one at a time in each session: it takes megabytes to tell, which wait for the
+/// slowest reader, and an agent that asks twice has given up the first.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn(Arc<Semaphore>);
+
+impl Turn {
+    pub(crate) fn new() -> Self {
+        Turn(Arc::new(Semaphore::new(1)))
+    }
+}
+
 /// Answers in a task of its own: the session goes on meanwhile. It ends with the session, because then
 /// nobody takes its parts.
-pub(crate) fn spawn(hub: Hub, card: MachineCard, call: IncomingCall) {
+pub(crate) fn spawn(hub: Hub, card: MachineCard, turn: Turn, call: IncomingCall) {
     tokio::spawn(async move {
         match call.capability() {
-            TREE => tree(&hub, &card, call).await,
+            TREE => tokio::select! {
+                turn = turn.0.acquire() => {
+                    tree(&hub, &card, call).await;
+                    drop(turn);
+                }
+                _gone = call.gone() => {}
+            },
             RENEW => renew(&hub, &card, call).await,
             _ => call.unknown().await,
         }

@@ -11,6 +11,8 @@
 use crate::flow::{Flow, Item};
 use crate::hub::Hub;
 use crate::intake::{Intake, Unverified};
+use crate::room::Room;
+use crate::serve::Turn;
 use crate::sessions::{Claim, Open, Place};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -35,7 +37,8 @@ pub(crate) const RECORD_CREDIT: u64 = 8192;
 const OUTGOING_MAX: usize = 256;
 /// Frames of calls that may wait for the writer: parts of a reply may be long, and everything else overtakes them.
 const CALL_FRAMES_MAX: usize = 1;
-/// Items between intake and store; each is at most one frame of records or a few blocks.
+/// Items between intake and store; each is at most one frame of records or a few blocks. What they may weigh together is
+/// another bound: see `room`.
 const ITEMS_MAX: usize = 64;
 
 /// Why a session ended.
@@ -265,10 +268,12 @@ async fn live(
         seat,
         calls,
         call_frames,
+        turn: Turn::new(),
         out: out.clone(),
         credit,
         asked,
         items,
+        room: Room::new(),
         next: expected.next(),
         stop: place.stop().clone(),
         assembler: BlockAssembler::new(),

@@ -46,8 +46,8 @@ pub const OPEN_PACKS_MAX: usize = 64;
 /// Files that a verify report names for one damaged block; the number of all is given too.
 pub const AFFECTED_MAX: usize = 100;
 
-/// Directories that are climbed to make a path: no file system nests deeper than its longest path
-/// has slashes, and a cycle made by a damaged or lying peer must end.
+/// Directories that are climbed to make a path. The kernel lets trees be deeper than `PATH_MAX`, and of what lies below
+/// this depth the path is not told; but a cycle made by a damaged or lying peer must end.
 pub const DEPTH_MAX: usize = 4096;
 
 /// Shortest and longest wait before an index that failed is tried again.

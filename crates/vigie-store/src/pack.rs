@@ -181,6 +181,11 @@ impl Packs {
         }
     }
 
+    /// Closes what readers keep open: a file that was removed could be read on and look as if it were there.
+    pub(crate) fn close_files(&self) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The packs there are, or should be, in order.
     pub(crate) fn numbers(&self) -> Vec<u32> {
         let mut numbers: Vec<u32> = self.known().lengths.keys().copied().collect();

@@ -126,7 +126,7 @@ impl GroupState {
 pub struct Sizes {
     /// Records in the journal.
     pub records: u64,
-    /// Records of streams that are indexed which could not be read: they are in the journal alone.
+    /// Records of known kinds that could not be read: they are in the journal alone.
     pub unread: u64,
     /// Distinct blocks; one that was damaged and taken again counts twice.
     pub blocks: u64,

@@ -37,8 +37,8 @@ pub const NAMES_LOOKED_AT_MAX: usize = 256;
 /// Gaps named in one answer: they travel in a header, which clients bound.
 pub const GAPS_NAMED_MAX: usize = 16;
 
-/// Directories below directories that a recursive listing or a tree follows. The kernel lets trees be
-/// deeper than `PATH_MAX`; a record cannot make a circle, but damage could.
+/// Directories that are climbed to tell the path of a record. The kernel lets trees be deeper than `PATH_MAX`; but a lying
+/// agent, or damage, can make a circle.
 pub const DEPTH_MAX: usize = 4096;
 
 /// How long a client waits for a TCP connection on the same machine.

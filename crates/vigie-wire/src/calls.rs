@@ -2,7 +2,7 @@
 //! drives it: it feeds in what arrives ([`Calls::take`]) and sends what [`Calls::next_frame`] gives. Tasks beside the loop
 //! ask through a [`Caller`] and answer through an [`IncomingCall`].
 //!
-//! Bounds: [`CALLS_MAX`] requests each way; a reply has at most [`REPLY_WINDOW_BYTES`] under way that
+//! Bounds: [`CALLS_MAX`] requests each way, and [`REQUESTS_BYTES_MAX`] of their bodies; a reply has at most [`REPLY_WINDOW_BYTES`] under way that
 //! its reader has not taken, so a slow reader stops its writer and nobody else.
 
 mod incoming;
@@ -12,7 +12,7 @@ pub use incoming::{Gone, IncomingCall};
 pub use outgoing::{Caller, ReplyStream};
 
 use crate::frame::{Failure, FailureCode, Frame, Reply, Request};
-use crate::limits::{CALLS_MAX, REPLY_PART_COST_BYTES, REPLY_WINDOW_BYTES};
+use crate::limits::{CALLS_MAX, REPLY_PART_COST_BYTES, REPLY_WINDOW_BYTES, REQUESTS_BYTES_MAX};
 use incoming::Answering;
 use outgoing::Asked;
 use std::collections::{HashMap, VecDeque};
@@ -101,6 +101,11 @@ impl Calls {
             Failure::new(FailureCode::Malformed, format!("request {id} is under way already"))
         } else if state.answering.len() >= CALLS_MAX {
             Failure::new(FailureCode::Busy, format!("{CALLS_MAX} requests are under way already"))
+        } else if state.answering.values().map(|a| a.bytes).sum::<usize>() + request.body.len()
+            > REQUESTS_BYTES_MAX
+        {
+            let message = format!("requests of {REQUESTS_BYTES_MAX} bytes are under way already");
+            Failure::new(FailureCode::Busy, message)
         } else {
             let answering = Answering::new(&request);
             let call =

@@ -83,6 +83,10 @@ pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
 /// Requests that may be under way at once, each way, on one connection.
 pub const CALLS_MAX: usize = 64;
 
+/// Bytes of the bodies of requests that may be under way at once, each way, on one connection: honest ones have a few
+/// hundred.
+pub const REQUESTS_BYTES_MAX: usize = 4 * CALL_BODY_BYTES_MAX;
+
 /// Short frames that may wait to be written before a notice is refused: calls of both sides at their most, and some.
 pub const NOTICES_WAITING_MAX: usize = 4 * CALLS_MAX;
 

@@ -19,6 +19,9 @@ use vigie_model::{FileTime, Metadata, NodeType};
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 
+/// The number that nobody can have: to `chown(2)` it means that nothing is to change, and that succeeds.
+const NO_ID: u32 = u32::MAX;
+
 /// Attribute names of a node altogether, at most (`XATTR_LIST_MAX`, `limits.h`).
 const LIST_BYTES: usize = 64 * 1024;
 
@@ -86,12 +89,17 @@ fn own(shared: &Shared, subject: Subject<'_>, meta: &Metadata, stat: &Stat) -> O
     if user && group {
         return Owned { changed: false, user, group };
     }
-    let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-    let chown = |uid, gid| chownat(subject.fd, c"", uid, gid, AtFlags::EMPTY_PATH);
-    let Err(errno) = chown(Some(uid), Some(gid)) else {
+    let chown = |uid: Option<u32>, gid: Option<u32>| match (uid, gid) {
+        (Some(NO_ID), _) | (_, Some(NO_ID)) => Err(Errno::INVAL),
+        (uid, gid) => {
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+            chownat(subject.fd, c"", uid, gid, AtFlags::EMPTY_PATH)
+        }
+    };
+    let Err(errno) = chown(Some(meta.uid), Some(meta.gid)) else {
         return Owned { changed: true, user: true, group: true };
     };
-    let group = group || chown(None, Some(gid)).is_ok();
+    let group = group || chown(None, Some(meta.gid)).is_ok();
     let why = format_args!("cannot give it to {}:{}: {}", meta.uid, meta.gid, std::io::Error::from(errno));
     shared.problem(subject.path, Act::Owner, why);
     Owned { changed: true, user, group }

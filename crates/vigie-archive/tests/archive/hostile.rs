@@ -289,3 +289,31 @@ fn no_flipped_byte_leads_out_or_panics() {
         fs::remove_dir_all(&base).unwrap();
     }
 }
+
+#[test]
+fn an_owner_that_nobody_can_be_is_told_and_lends_no_rights() {
+    let dir = scratch();
+    let mut forged = Forged::new();
+    let own = |id: u32| u64::from(id);
+    let (uid, gid) = (own(rustix::process::geteuid().as_raw()), own(rustix::process::getegid().as_raw()));
+    for (name, keyword) in [(&b"./user"[..], &b"uid"[..]), (b"./group", b"gid")] {
+        let mut extended = Vec::new();
+        push_record(&mut extended, keyword, u32::MAX.to_string().as_bytes());
+        forged.put(Header { name: b"x".to_vec(), kind: kind::PAX, ..Header::default() }, &extended);
+        let (name, kind, mode) = (name.to_vec(), kind::FILE, 0o6755);
+        forged.put(Header { name, kind, mode, uid, gid, ..Header::default() }, b"x");
+        forged.counts.entries += 1;
+        forged.counts.bytes += 1;
+    }
+    let target = dir.path().join("t");
+    let summary = quietly(&forged.finish(), &target, &Options::default()).unwrap();
+    for name in ["user", "group"] {
+        assert!(problems(&summary).contains(&(name.to_owned(), Act::Owner)), "{name}: {summary:?}");
+    }
+    assert_eq!(
+        look(&target.join("user")).mode & 0o4000,
+        0,
+        "it would lend the rights of whoever restored it"
+    );
+    assert_eq!(look(&target.join("group")).mode & 0o2000, 0);
+}

@@ -9,5 +9,6 @@ mod held;
 mod hostile;
 mod leases;
 mod peer;
+mod room;
 mod stopping;
 mod tree;

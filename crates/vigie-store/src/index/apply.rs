@@ -44,7 +44,7 @@ pub(crate) struct Progress {
     /// Machines with a number.
     #[n(5)]
     pub machines: u32,
-    /// Records of known streams that could not be read, and are in the journal alone.
+    /// Records of known kinds that could not be read, and are in the journal alone.
     #[n(6)]
     pub unread: u64,
 }
@@ -325,25 +325,31 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// `false` when the fact should be known and cannot be read. What is not known at all is no such case.
+    /// `false` when the fact is of a kind that is known, and cannot be read. Streams, kinds and versions of a newer
+    /// program are no such case: what they say waits in the journal.
     fn fact(&mut self, fact: &AgentRecord, open_gaps: &mut Vec<GapRow>) -> Result<bool, KvError> {
-        match fact.stream {
+        let unread = match fact.stream {
             Stream::FILES => match FileEvent::decode(fact) {
-                Ok(event) => self.file_event(&event, open_gaps)?,
-                Err(_) => return Ok(false),
+                Ok(event) => return self.file_event(&event, open_gaps).map(|()| true),
+                Err(why) => why,
             },
             Stream::MACHINES => match Enrolled::decode(fact) {
-                Ok(enrolled) => self.enrolled(&enrolled),
-                Err(_) => return Ok(false),
+                Ok(enrolled) => {
+                    self.enrolled(&enrolled);
+                    return Ok(true);
+                }
+                Err(why) => why,
             },
             Stream::ROLES => match RoleEvent::decode(fact) {
-                Ok(event) => self.role(&event, fact),
-                Err(PayloadError::Unknown { .. }) => {}
-                Err(PayloadError::Damaged { .. }) => return Ok(false),
+                Ok(event) => {
+                    self.role(&event, fact);
+                    return Ok(true);
+                }
+                Err(why) => why,
             },
-            _ => {}
-        }
-        Ok(true)
+            _ => return Ok(true),
+        };
+        Ok(matches!(unread, PayloadError::Unknown { .. }))
     }
 
     /// Of roles, the index knows what a hub has to know when it starts, and where all the rest is.

@@ -9,6 +9,7 @@ use crate::error::{OpenError, StoreError};
 use crate::frame::{FRAME_HEAD, FrameError, FrameHead, SEGMENT_HEAD, SegmentHead, encode_frame};
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::write_error::WriteError;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vigie_model::Seq;
@@ -131,6 +132,11 @@ impl Journal {
         self.lock().iter().any(|s| s.first == place.segment && place.offset <= s.len)
     }
 
+    /// Closes what readers keep open: a file that was removed could be read on and look as if it were there.
+    pub(crate) fn close_files(&self) {
+        self.lock().iter_mut().for_each(|s| s.file = None);
+    }
+
     /// What cannot be read, in a journal that was opened as it is.
     pub(crate) fn damage(&self) -> &[Damage] {
         &self.damage
@@ -148,11 +154,15 @@ impl Journal {
         if let Some((_, behind)) = self.jumps.iter().find(|(from, _)| *from == place) {
             place = *behind;
         }
-        let io = |source| StoreError::Io { act: "read", file: shown(place.segment), source };
         let bad = |why: FrameError| StoreError::Damaged {
             file: shown(place.segment),
             offset: place.offset,
             why: why.to_string(),
+        };
+        let io = |source: std::io::Error| match source.kind() {
+            // It was longer when it was opened.
+            ErrorKind::UnexpectedEof => bad(FrameError::Short),
+            _ => StoreError::Io { act: "read", file: shown(place.segment), source },
         };
         let left = segment.len - place.offset;
         if left < FRAME_HEAD as u64 {
@@ -189,8 +199,12 @@ impl Journal {
             return Ok(Some((place, segments[at].clone(), file.clone())));
         }
         let path = self.dir.join(file_name(place.segment));
-        let io = |source| StoreError::Io { act: "open", file: shown(place.segment), source };
-        let file = self.disk.open(&path, OpenMode::Read).map_err(io)?;
+        let file = self.disk.open(&path, OpenMode::Read).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => {
+                StoreError::Damaged { file: shown(place.segment), offset: 0, why: "it is gone".into() }
+            }
+            _ => StoreError::Io { act: "open", file: shown(place.segment), source },
+        })?;
         if segments.iter().filter(|s| s.file.is_some()).count() >= OPEN_SEGMENTS_MAX {
             segments.iter_mut().for_each(|s| s.file = None);
         }
@@ -336,7 +350,10 @@ fn scan_frame(
         Err(why) => return Ok(Err(why)),
     };
     let mut body = vec![0; head.body_len as usize];
-    file.read_exact_at(&mut body, at + FRAME_HEAD as u64)?;
+    match file.read_exact_at(&mut body, at + FRAME_HEAD as u64) {
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(Err(FrameError::Short)),
+        read => read?,
+    }
     if let Err(why) = head.check_body(&body, segment.salt) {
         return Ok(Err(why));
     }

@@ -48,7 +48,12 @@ pub(super) fn next_frame(
 impl Journal {
     /// Where the first whole frame behind a damaged place begins: in the same segment, or in a later one.
     pub(crate) fn behind(&self, place: FramePlace, least: Seq) -> Result<Option<FramePlace>, StoreError> {
-        if let Some((at, segment, file)) = self.find(place)? {
+        let found = match self.find(place) {
+            // A segment that is gone has nothing behind the damage.
+            Err(StoreError::Damaged { .. }) => None,
+            found => found?,
+        };
+        if let Some((at, segment, file)) = found {
             let io = |source| StoreError::Io { act: "read", file: shown(at.segment), source };
             if let Some((offset, _)) = next_frame(&*file, &segment, at.offset + 1, least).map_err(io)? {
                 return Ok(Some(FramePlace { segment: at.segment, offset }));

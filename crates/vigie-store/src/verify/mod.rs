@@ -25,6 +25,8 @@ pub(crate) fn verify(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
+    shared.journal.close_files();
+    shared.packs.close_files();
     report.places.extend(shared.journal.damage().iter().map(DamagedPlace::from));
     let mut now = Progress { blocks_total: shared.blocks(), ..Progress::default() };
     let tail = shared.tail();

@@ -241,6 +241,35 @@ fn every_kind_of_damage_to_a_segment_leaves_the_others_readable() {
     }
 }
 
+/// Nothing of it shows in what is known in memory, and what is read is what counts.
+#[test]
+fn a_journal_that_is_damaged_under_a_running_store_is_verified_to_its_end() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("s");
+    let files = segments(&dir);
+    let whole = bytes_below(&dir.join("journal"));
+    let middle = &files[files.len() / 2];
+    for path in [&files[0], middle, files.last().unwrap()] {
+        for damage in damages(&whole[path]) {
+            let running = Running::open(&dir, Options { seal_bytes: 2000, ..Options::default() }).unwrap();
+            match &damage {
+                Some(damaged) => std::fs::write(path, damaged).unwrap(),
+                None => std::fs::remove_file(path).unwrap(),
+            }
+            let what = format!("{} as {:?}", path.display(), damage.as_ref().map(Vec::len));
+            let report = running.store.verify(&mut |_| true).unwrap();
+            // Of a segment's own head nothing is read while the store runs.
+            let is_read = damage.as_ref().is_none_or(|bytes| bytes.get(48..) != whole[path].get(48..));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let names = report.places.iter().any(|place| place.file.ends_with(name));
+            assert_eq!(names, is_read, "{what}: {report:?}");
+            assert!(report.records >= 20, "{what}: {report:?}");
+            running.stop();
+            std::fs::write(path, &whole[path]).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_the_last_segment_lost_is_told_by_the_index_and_never_cut_off() {
     let tmp = tempfile::tempdir().unwrap();

@@ -315,6 +315,10 @@ fn unknown_streams_and_damaged_payloads_travel_as_they_are() {
     };
     let broken = AgentRecord { payload: vec![0xff; 9], ..root("/srv", R).encode(UnixNanos(2)) };
     facts.fact(note.clone()).fact(broken.clone()).add(root("/srv", R));
+    for stream in [Stream::FILES, Stream::MACHINES, Stream::ROLES] {
+        facts.fact(AgentRecord { stream, kind: 999, ..note.clone() });
+        facts.fact(AgentRecord { version: 999, ..AgentRecord { stream, kind: 1, ..note.clone() } });
+    }
     let last = facts.commit(&running);
     let records = running.store.records(Seq(1), 10).unwrap();
     assert_eq!(records.iter().map(|r| &r.fact).take(2).collect::<Vec<_>>(), [&note, &broken]);

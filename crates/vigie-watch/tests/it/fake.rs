@@ -1,4 +1,5 @@
-//! One habit of the kernel, or of its users, at a time.
+//! One habit of the kernel, or of its users, at a time. All in one file, because each is a few lines on the same rig, they
+//! share nothing else, and who looks for a habit looks for it by the test's name.
 
 use crate::driver::Rig;
 use crate::replica::path;

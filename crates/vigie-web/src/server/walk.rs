@@ -1,7 +1,7 @@
 //! Going through a tree at an instant, directory by directory.
 
-use crate::limits::{CHILDREN_PER_READ, DEPTH_MAX};
-use std::collections::VecDeque;
+use crate::limits::CHILDREN_PER_READ;
+use std::collections::{HashSet, VecDeque};
 use vigie_model::{EdgeName, MachineId, NodeId, NodeType, Seq};
 use vigie_store::{NodeVersion, Store, StoreError};
 
@@ -21,7 +21,7 @@ impl Step {
 }
 
 /// Everything below a directory, each directory before what it holds, names in the order of their bytes.
-/// Holds a few entries for each level of the tree, however many there are.
+/// Holds a few entries for each level of the tree, however many there are, and the ids of the directories that it met.
 #[derive(Debug)]
 pub(super) struct TreeWalk {
     store: Store,
@@ -29,12 +29,18 @@ pub(super) struct TreeWalk {
     seq: Seq,
     recursive: bool,
     levels: Vec<Level>,
+    /// Where it is, below the top.
+    path: Vec<u8>,
+    /// A directory has one place. What a lying agent, or damage, has put at several may lie below itself, and would be
+    /// walked through without end.
+    met: HashSet<NodeId>,
 }
 
 #[derive(Debug)]
 struct Level {
-    path: Vec<u8>,
     node: NodeId,
+    /// Bytes of the walk's path that lead to it.
+    path_len: usize,
     waiting: VecDeque<(EdgeName, NodeId)>,
     /// The last name that was read; none before the first.
     last: Option<Vec<u8>>,
@@ -43,8 +49,8 @@ struct Level {
 
 impl TreeWalk {
     pub(super) fn new(store: &Store, machine: MachineId, seq: Seq, top: NodeId, recursive: bool) -> Self {
-        let levels = vec![Level::new(Vec::new(), top)];
-        TreeWalk { store: store.clone(), machine, seq, recursive, levels }
+        let (levels, met) = (vec![Level::new(top, 0)], HashSet::from([top]));
+        TreeWalk { store: store.clone(), machine, seq, recursive, levels, path: Vec::new(), met }
     }
 
     /// The next object.
@@ -62,28 +68,32 @@ impl TreeWalk {
                 self.levels.pop();
                 continue;
             };
-            let mut path = level.path.clone();
-            if !path.is_empty() {
-                path.push(b'/');
+            self.path.truncate(level.path_len);
+            if !self.path.is_empty() {
+                self.path.push(b'/');
             }
-            path.extend_from_slice(name.as_bytes());
+            self.path.extend_from_slice(name.as_bytes());
             // An edge without a node is damage of the index; what is left of the tree is still worth having.
-            let Some(version) = self.store.node(self.machine, node, self.seq)? else {
+            let Some(mut version) = self.store.node(self.machine, node, self.seq)? else {
                 tracing::error!(%node, "the index has a name without a node");
                 continue;
             };
-            let step = Step { path, node, version };
-            if self.recursive && step.is_directory() && self.levels.len() < DEPTH_MAX {
-                self.levels.push(Level::new(step.path.clone(), node));
+            if self.recursive && version.state.meta.node_type == NodeType::Directory {
+                if self.met.insert(node) {
+                    self.levels.push(Level::new(node, self.path.len()));
+                } else {
+                    tracing::error!(%node, "a directory is recorded at two places: it is shown empty at the second");
+                    version.state.pending = true;
+                }
             }
-            return Ok(Some(step));
+            return Ok(Some(Step { path: self.path.clone(), node, version }));
         }
         Ok(None)
     }
 }
 
 impl Level {
-    fn new(path: Vec<u8>, node: NodeId) -> Self {
-        Level { path, node, waiting: VecDeque::new(), last: None, read_all: false }
+    fn new(node: NodeId, path_len: usize) -> Self {
+        Level { node, path_len, waiting: VecDeque::new(), last: None, read_all: false }
     }
 }

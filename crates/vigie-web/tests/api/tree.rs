@@ -1,10 +1,10 @@
 //! `GET ls`, `GET cat` and `GET tree`
 
-use crate::world::{ROOT, World, at, content, meta, node, path, second};
+use crate::world::{ROOT, World, at, content, meta, name, node, path, second};
 use vigie_archive::{Counts, survey};
-use vigie_model::files::{ContentStored, GapOpened, Seen, Unseen, UnseenCause};
+use vigie_model::files::{ContentStored, Created, GapOpened, Linked, Seen, Unseen, UnseenCause};
 use vigie_model::machines::Enrolled;
-use vigie_model::{FileEvent, GapCause, Instant, MachineId, NodeType, Seq, UnixNanos};
+use vigie_model::{FileEvent, GapCause, Instant, MachineId, NodeId, NodeType, Seq, UnixNanos};
 use vigie_web::client::{ClientError, Pieces};
 use vigie_web::messages::{Answer, Away, ContentState, Entry, ErrorKind, LogQuery, TreeQuery};
 
@@ -69,6 +69,44 @@ async fn a_tree_is_that_of_its_instant() {
     assert_eq!(names(Instant::Seq(Seq(11))).await, ["a", "b", "dir", "dir/none", "l", "\u{fffd}"]);
     assert_eq!(names(Instant::Now).await, ["b", "l", "moved", "moved/none", "\u{fffd}"]);
     assert_eq!(names(Instant::Time(second(11))).await, ["a", "b", "l", "moved", "moved/none", "\u{fffd}"]);
+}
+
+/// An agent can say that a directory lies below itself, and at two places: no walk of it goes on without end.
+#[tokio::test]
+async fn a_circle_of_directories_ends_and_is_told() {
+    let mut world = World::start().await;
+    for (parent, text) in [(node(12), b"up"), (node(12), b"us"), (ROOT, b"it")] {
+        let below = if parent == ROOT { node(12) } else { ROOT };
+        world.tell(FileEvent::Linked(Linked { parent, name: name(text), node: below })).await;
+    }
+    let (_, entries) = ls(&world, &at("/srv", Instant::Now), true).await;
+    let names: Vec<_> = entries.iter().map(|e| e.path.replace("/srv/", "")).collect();
+    assert_eq!(names, ["a", "b", "dir", "dir/none", "dir/up", "dir/us", "it", "l", "\u{fffd}"]);
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!((counts.entries, counts.unseen), (10, 3), "the top, and what the listing has");
+}
+
+/// The kernel lets trees be as deep as you like, and none of it is left out.
+#[tokio::test]
+async fn a_tree_is_told_to_its_depth() {
+    let mut world = World::start().await;
+    let depth = 4_200_u32;
+    let of = |level: u32| match level {
+        0 => ROOT,
+        _ => NodeId([&level.to_be_bytes()[..], &[7; 12]].concat().try_into().unwrap()),
+    };
+    let directory = |level: u32| {
+        let (parent, name, meta) = (of(level - 1), name(b"d").into(), meta(NodeType::Directory, 0));
+        FileEvent::Created(Created { parent, name, node: of(level), meta, pending: false })
+    };
+    world.tell_all((1..=depth).map(directory)).await;
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let bytes = pieces.whole(64 << 20).await.unwrap();
+    let (counts, end) = survey(&bytes[..]);
+    end.unwrap();
+    assert_eq!(counts.entries, 7 + u64::from(depth));
 }
 
 #[tokio::test]

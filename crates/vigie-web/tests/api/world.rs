@@ -164,6 +164,19 @@ impl World {
         self.fact(vec![], fact).await
     }
 
+    /// Commits facts of the machine together.
+    pub(crate) async fn tell_all(&mut self, events: impl IntoIterator<Item = FileEvent>) -> Seq {
+        let mut records = Vec::new();
+        for event in events {
+            let origin = Origin { machine: MACHINE, incarnation: Incarnation(7), n: RecordNo(self.next) };
+            records.push(NewRecord { origin, fact: event.encode(second(self.next)) });
+            self.next += 1;
+        }
+        let committed = self.store.commit(Batch { blocks: vec![], records }).await.unwrap();
+        self.store.tail().wait_for(|tail| *tail >= committed.last).await.unwrap();
+        committed.last
+    }
+
     /// Commits a fact of the machine with its blocks, and waits until it can be seen.
     pub(crate) async fn fact(&mut self, blocks: Vec<NewBlock>, fact: AgentRecord) -> Seq {
         let origin = Origin { machine: MACHINE, incarnation: Incarnation(7), n: RecordNo(self.next) };

@@ -16,12 +16,18 @@ pub(super) struct Answering {
     pub(super) cancelled: CancellationToken,
     /// Bytes of the reply that may be sent.
     credit: Arc<Semaphore>,
+    /// Bytes of the request.
+    pub(super) bytes: usize,
 }
 
 impl Answering {
     pub(super) fn new(request: &Request) -> Self {
         let window = request.window.min(CREDIT_MAX) as usize;
-        Answering { cancelled: CancellationToken::new(), credit: Arc::new(Semaphore::new(window)) }
+        Answering {
+            cancelled: CancellationToken::new(),
+            credit: Arc::new(Semaphore::new(window)),
+            bytes: request.body.len(),
+        }
     }
 
     pub(super) fn grant(&mut self, bytes: u64) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use vigie_model::MachineId;
 use vigie_wire::frame::Request;
-use vigie_wire::limits::CALLS_MAX;
+use vigie_wire::limits::{CALL_BODY_BYTES_MAX, CALLS_MAX, REQUESTS_BYTES_MAX};
 use vigie_wire::{Caller, Calls, Cut, FailureCode, Frame, IncomingCall, Link, Peer, memory_pair};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -190,4 +190,22 @@ async fn too_many_calls_are_refused_on_both_sides() {
     }
     drop(taken);
     assert_eq!(calls.under_way(), (0, 0));
+}
+
+#[tokio::test]
+async fn requests_that_wait_are_bounded_in_bytes() {
+    let mut calls = Calls::new();
+    let request = |id, len| {
+        let (capability, body) = ("x".into(), Bytes::from(vec![0; len]));
+        Frame::Request(Request { id, capability, deadline: LONG, window: 4 << 20, body })
+    };
+    let count = (REQUESTS_BYTES_MAX / CALL_BODY_BYTES_MAX) as u64;
+    let mut taken: Vec<_> =
+        (0..count).map(|id| calls.take(request(id, CALL_BODY_BYTES_MAX)).unwrap().unwrap()).collect();
+    assert!(calls.take(request(count, 1)).unwrap().is_none());
+    let Frame::Reply(reply) = calls.next_frame().await else { panic!("it is not refused") };
+    assert_eq!(reply.result.unwrap_err().code, FailureCode::Busy);
+    assert!(calls.take(request(count, 0)).unwrap().is_some(), "one without a body is no burden");
+    taken.pop();
+    assert!(calls.take(request(count + 1, CALL_BODY_BYTES_MAX)).unwrap().is_some());
 }
