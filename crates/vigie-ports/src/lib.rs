@@ -11,7 +11,7 @@
 //!
 //! Beyond: [`host`] a report as it is printed, in [`words`] · [`banner`] what services say · [`nmap`] the user's own nmap ·
 //! [`xml`], [`grep`] formats of others · [`files`], [`diff`] two scans compared · [`vantages`] the same ports from several
-//! places · [`limits`].
+//! places · [`limits`] · `fuzzing` a door to the readers of packets, for their fuzz target.
 
 pub mod banner;
 mod connect;

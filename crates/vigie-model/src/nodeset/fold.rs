@@ -58,12 +58,27 @@ fn split(name: &str) -> (Vec<&str>, Vec<Numeral>) {
 }
 
 /// Merges blocks that differ in one bracket only, as long as there are any. Both directions are tried, since the
-/// first one chosen may hide a better one; the best cover would be costly to find.
+/// first one chosen may hide a better one; the best cover would be costly to find. Numbers that are the same in all
+/// blocks are put aside, as names of many numbers mostly have such.
 fn merge(blocks: Vec<Block>) -> Vec<Block> {
-    let dimensions = blocks.first().map_or(0, Vec::len);
-    let forward = merge_in_order(blocks.clone(), 0..dimensions);
-    let backward = merge_in_order(blocks, (0..dimensions).rev());
-    if forward.len() < backward.len() { forward } else { backward }
+    let Some(first) = blocks.first().cloned() else { return blocks };
+    let is_constant = |dimension: &usize| blocks.iter().all(|block| block[*dimension] == first[*dimension]);
+    let varying: Vec<usize> = (0..first.len()).filter(|dimension| !is_constant(dimension)).collect();
+    let reduced: Vec<Block> = blocks
+        .into_iter()
+        .map(|mut block| varying.iter().map(|at| std::mem::take(&mut block[*at])).collect())
+        .collect();
+    let forward = merge_in_order(reduced.clone(), 0..varying.len());
+    let backward = merge_in_order(reduced, (0..varying.len()).rev());
+    let shorter = if forward.len() < backward.len() { forward } else { backward };
+    let whole = |block: Block| {
+        let mut whole = first.clone();
+        for (at, numbers) in varying.iter().zip(block) {
+            whole[*at] = numbers;
+        }
+        whole
+    };
+    shorter.into_iter().map(whole).collect()
 }
 
 fn merge_in_order(mut blocks: Vec<Block>, order: impl Iterator<Item = usize> + Clone) -> Vec<Block> {

@@ -107,6 +107,13 @@ impl Dice {
 }
 
 #[test]
+fn numbers_that_never_differ_cost_nothing_and_stay_outside() {
+    let constant = "k1x22w333".repeat(30);
+    let text = format!("{constant}a[0-16]b[0-16]c[0-3]{constant}");
+    assert_eq!(fold_all(&expand(&text)), text);
+}
+
+#[test]
 fn folding_and_expanding_give_the_same_names_and_the_same_text() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..2000 {

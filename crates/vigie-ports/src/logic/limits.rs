@@ -20,8 +20,8 @@ pub(crate) const REPEATED_BY_KERNEL: Duration = Duration::from_secs(1);
 pub(crate) const HOLD_MAX: Duration = Duration::from_millis(950);
 
 /// How long, before anything was heard. A neighbour that is not there is given up after three seconds, by this
-/// machine or by the last router; a busy one is a little later.
-pub(crate) const HOLD_BLIND: Duration = Duration::from_secs(4);
+/// machine or by the last router; a busy machine may be more than a second late with that.
+pub(crate) const HOLD_BLIND: Duration = Duration::from_secs(5);
 
 /// Pace towards targets of which nothing was heard, all of them together, on the same link.
 pub(crate) const BLIND_RATE_ON_LINK: f64 = 10_000.0;
