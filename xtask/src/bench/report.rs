@@ -196,7 +196,10 @@ mod tests {
     #[test]
     fn tables_read_well() {
         let text = report().text();
-        assert!(text.contains("near     100.0 kB   peer  200.0 kB  0.50×  at most 0.5×      met\n"), "{text}");
+        assert!(
+            text.contains("near     100.0 kB   peer  200.0 kB  0.50×  at most 0.5×      met\n"),
+            "{text}"
+        );
         let markdown = report().markdown();
         assert!(markdown.contains("| small | 60.00 MB |  |  |  | at most 60.00 MB | met |\n"), "{markdown}");
         assert!(markdown.ends_with("\n- a failure\n- a note\n"), "{markdown}");

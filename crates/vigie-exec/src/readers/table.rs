@@ -30,6 +30,10 @@ const ABOVE_MAX: usize = 10;
 
 /// One or more tables. With more than one, every row begins with the field `table`: its title or number.
 pub(super) fn read(text: &str) -> Option<Reading> {
+    if text.contains(FILLER) {
+        // Nobody prints a table with it, and it could not be told from ours.
+        return None;
+    }
     let unframed = without_frame(text).or_else(|| without_bars(text));
     let is_framed = unframed.is_some();
     let text = unframed.as_deref().unwrap_or(text);

@@ -239,3 +239,9 @@ fn columns_of_one_name_are_told_apart() {
     assert_eq!(reading.fields, ["table of the text", "table", "rows"]);
     assert_eq!(reading.rows[2].get("table"), Some(&json!("posts")));
 }
+
+#[test]
+fn what_holds_nul_is_no_table_and_its_digits_are_not_put_together() {
+    let text = ". {q\ter\t/#\u{8}q`\n\t6\0\0\u{0}6\0\0\u{0}5 z\tq\ter\t/\n";
+    assert_eq!(auto(text).format, Format::Lines);
+}
