@@ -29,7 +29,7 @@ pub struct Services {
 /// nmap's own file, if this machine has one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NmapServices {
-    /// Its names, which nmap's XML has.
+    /// Its names, which nmap's XML has; `unknown` is one of them.
     pub names: Services,
     /// TCP ports by how often they were seen open, the likeliest first.
     pub by_likelihood: Vec<u16>,
@@ -79,6 +79,12 @@ impl Services {
         self.names.get(&port).map(String::as_str)
     }
 
+    /// Whether there is no name at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// All ports that have a name, ascending.
     pub fn ports(&self) -> impl Iterator<Item = u16> {
         self.names.keys().copied()
@@ -108,9 +114,7 @@ impl NmapServices {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split_whitespace();
             let (Some(name), Some(port)) = (words.next(), words.next().and_then(tcp_port)) else { continue };
-            if name != "unknown" {
-                names.add(port, name);
-            }
+            names.add(port, name);
             if let Some(frequency) = words.next().and_then(|word| word.parse::<f64>().ok()) {
                 frequencies.push((frequency, port));
             }
@@ -269,7 +273,7 @@ mod tests {
         let text = "# comment\nfoo\t80/tcp\t0.25\t# x\nunknown\t9/tcp\t0.5\nbar\t53/udp\t0.9\nbaz\t7/tcp\t0.25\nbad\t8/tcp\n";
         let nmap = NmapServices::parse(text);
         assert_eq!(nmap.by_likelihood, [9, 7, 80]);
-        assert_eq!((nmap.names.name(80), nmap.names.name(9)), (Some("foo"), None));
+        assert_eq!((nmap.names.name(80), nmap.names.name(9)), (Some("foo"), Some("unknown")));
     }
 
     #[test]

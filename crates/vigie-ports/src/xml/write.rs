@@ -128,6 +128,11 @@ impl Writer {
         writeln!(to, "</ports>")
     }
 
+    /// The name of a service, where nobody asked it: nmap's own if its list is here, so that both say the same.
+    fn name<'a>(&'a self, port: u16, ours: Option<&'a str>) -> Option<&'a str> {
+        if self.services.is_empty() { ours } else { self.services.name(port) }
+    }
+
     fn port(&self, to: &mut dyn Write, port: &Port) -> io::Result<()> {
         let Port { port: number, state, reason, service, version, banner, .. } = port;
         write!(to, "<port protocol=\"tcp\" portid=\"{number}\"><state state=\"{}\" ", state.nmap_word())?;
@@ -136,7 +141,7 @@ impl Writer {
             let name = attribute(service.as_deref().unwrap_or("unknown"));
             let product = attribute(version);
             write!(to, "<service name=\"{name}\" product=\"{product}\" method=\"probed\" conf=\"10\"/>")?;
-        } else if let Some(name) = self.services.name(*number).or(service.as_deref()) {
+        } else if let Some(name) = self.name(*number, service.as_deref()) {
             write!(to, "<service name=\"{}\" method=\"table\" conf=\"3\"/>", attribute(name))?;
         }
         if let Some(banner) = banner {
