@@ -79,8 +79,6 @@ const NEEDS: &[Need] = &[
     for_bench("restic", Sign::Program("restic")),
     for_bench("lsyncd", Sign::Program("lsyncd")),
     for_bench("keepalived", Sign::Program("keepalived")),
-    for_bench("nmap", Sign::Program("nmap")),
-    for_bench("ndiff", Sign::Program("ndiff")),
     for_bench("masscan", Sign::Program("masscan")),
     for_bench("pssh", Sign::Program("parallel-ssh")),
     for_bench("python3-venv", Sign::File("/usr/share/doc/python3-venv")),

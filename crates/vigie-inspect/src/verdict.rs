@@ -9,9 +9,11 @@ use std::collections::{BTreeSet, HashSet};
 
 pub(crate) fn report(script: &Script<'_>) -> Report {
     let imports = imports(script);
-    let Found { findings, needs, is_cut } = rules::look(script);
+    let Found { findings, needs, mut is_cut } = rules::look(script);
     let (verdict, because) = judge(&findings);
-    let (syntax_errors, has_print) = syntax(script);
+    let (mut syntax_errors, has_print) = syntax(script);
+    is_cut |= syntax_errors.len() > limits::SYNTAX_ERRORS;
+    syntax_errors.truncate(limits::SYNTAX_ERRORS);
     let is_python2 = has_print || imports.iter().any(|import| modules::is_python2(&import.module));
     Report {
         bytes: script.text.len(),
@@ -82,17 +84,18 @@ fn imports(script: &Script<'_>) -> Vec<Import> {
 }
 
 /// Lines with syntax errors, and whether there is a `print` of Python 2. What an error swallows is not understood either, so
-/// all of its lines are told, not the first alone.
+/// all of its lines are told, not the first alone. There may be more of them than are to be told.
 fn syntax(script: &Script<'_>) -> (Vec<usize>, bool) {
     let (mut lines, mut has_print) = (BTreeSet::new(), false);
     script.walk(|node| {
         has_print |= matches!(node.kind(), "print_statement" | "exec_statement");
-        if (node.is_error() || node.is_missing()) && lines.len() < limits::SYNTAX_ERRORS {
+        if (node.is_error() || node.is_missing()) && lines.len() <= limits::SYNTAX_ERRORS {
             let (start, end) = (node.start_position(), node.end_position());
             // What ends at column 0 ended with the line before.
             let last = if end.column == 0 { end.row.saturating_sub(1) } else { end.row };
-            lines.extend((start.row..=last.max(start.row)).map(|row| row + 1).take(limits::SYNTAX_ERRORS));
+            lines
+                .extend((start.row..=last.max(start.row)).map(|row| row + 1).take(limits::SYNTAX_ERRORS + 1));
         }
     });
-    (lines.into_iter().take(limits::SYNTAX_ERRORS).collect(), has_print)
+    (lines.into_iter().collect(), has_print)
 }

@@ -19,6 +19,14 @@ fn a_line_that_an_error_swallowed_is_told() {
 }
 
 #[test]
+fn of_very_many_lines_that_are_not_understood_the_first_are_told_and_that_there_are_more() {
+    let few = report(&"def f(:\n".repeat(limits::SYNTAX_ERRORS));
+    assert!(!few.is_cut, "{few:?}");
+    let many = report(&"def f(:\n".repeat(limits::SYNTAX_ERRORS + 1));
+    assert!(many.is_cut && many.syntax_errors.len() == limits::SYNTAX_ERRORS, "{many:?}");
+}
+
+#[test]
 fn python_2_is_recognised() {
     let report = report("import urllib2\nprint 'x', urllib2.urlopen('http://example.org').read()\n");
     assert!(report.is_python2 && report.is_whole());

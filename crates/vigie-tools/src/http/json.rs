@@ -20,8 +20,15 @@ pub enum PathError {
     Nothing(String),
 }
 
+/// Without the mark that some servers put in front of UTF-8, and which JSON does not know (RFC 8259, 8.1).
+#[must_use]
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Indented by two blanks; none when it is no JSON.
 pub fn pretty(text: &str) -> Option<String> {
+    let text = without_mark(text);
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     let mut out = String::with_capacity(text.len() * 2);
     let mut depth = 0_usize;
@@ -80,6 +87,7 @@ fn new_line(out: &mut String, depth: usize) {
 /// # Errors
 /// See [`PathError`].
 pub fn at(text: &str, pointer: &str) -> Result<String, PathError> {
+    let text = without_mark(text);
     let no_json = |e: serde_json::Error| PathError::NoJson(e.to_string());
     let mut value: &RawValue = serde_json::from_str(text).map_err(no_json)?;
     let Some(tokens) = pointer.strip_prefix('/') else {
@@ -115,6 +123,14 @@ pub fn plain(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_in_front_of_it_makes_it_no_less_json() {
+        let text = "\u{feff}{\"a\":[1,2]}";
+        assert_eq!(at(text, "/a/1").as_deref(), Ok("2"));
+        assert_eq!(pretty(text).as_deref(), pretty(&text[3..]).as_deref());
+        assert!(pretty(text).is_some());
+    }
 
     #[test]
     fn values_stay_as_they_were_written() {

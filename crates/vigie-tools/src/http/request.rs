@@ -100,7 +100,7 @@ pub async fn ask(
     let client = settings.client(&request.url)?;
     let mut attempt = 0;
     loop {
-        let answer = once(&client, request, patience.body_bytes_max).await;
+        let answer = once(&client, request, settings, patience.body_bytes_max).await;
         let reason = match &answer {
             Ok(reply) if is_busy(reply.status) && request.method.is_idempotent() => reply.status.to_string(),
             Err(error @ RequestError::Failed { is_passing: true, .. }) if request.method.is_idempotent() => {
@@ -122,14 +122,19 @@ pub async fn ask(
     }
 }
 
-async fn once(client: &Client, request: &Request, body_bytes_max: usize) -> Result<Reply, RequestError> {
+async fn once(
+    client: &Client,
+    request: &Request,
+    settings: &Settings,
+    body_bytes_max: usize,
+) -> Result<Reply, RequestError> {
     let start = Instant::now();
     let mut asking =
         client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
     if let Some(body) = &request.body {
         asking = asking.body(body.clone());
     }
-    let failed = |error: reqwest::Error| failure(&request.url, error);
+    let failed = |error: reqwest::Error| failure(&request.url, settings, error);
     let response = asking.send().await.map_err(failed)?;
     let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
     let body = take(response, body_bytes_max, failed).await?;
@@ -152,7 +157,8 @@ async fn take(
     Ok(body)
 }
 
-fn failure(url: &Url, error: reqwest::Error) -> RequestError {
+fn failure(url: &Url, settings: &Settings, error: reqwest::Error) -> RequestError {
+    let proxy = settings.proxy_for(error.url().unwrap_or(url)).filter(|_| error.is_connect());
     let url = error.url().map_or_else(|| bare(url), bare);
     let error = error.without_url();
     let failed = |why, hint, is_passing| RequestError::Failed { url: url.clone(), why, hint, is_passing };
@@ -168,6 +174,11 @@ fn failure(url: &Url, error: reqwest::Error) -> RequestError {
         return failed(format!("it took too long ({causes})"), Some(hint), true);
     }
     let is_refused = causes.contains("Connection refused");
+    if let Some(proxy) = proxy {
+        // It is the proxy that was connected to: the server may be well.
+        let hint = "does the proxy run, and on this port?";
+        return failed(format!("by way of the proxy {proxy}: {causes}"), is_refused.then_some(hint), true);
+    }
     let hint = is_refused.then_some("nobody listens there; is this the right port, and does the server run?");
     failed(causes, hint, error.is_connect() || error.is_request() || error.is_body() || error.is_decode())
 }

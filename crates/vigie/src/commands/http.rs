@@ -237,7 +237,8 @@ fn tame(text: &str) -> String {
 }
 
 fn line(reply: &Reply) -> Line<'_> {
-    let json = std::str::from_utf8(&reply.body).ok().and_then(|text| serde_json::from_str(text).ok());
+    let text = std::str::from_utf8(&reply.body).ok().map(json::without_mark);
+    let json = text.and_then(|text| serde_json::from_str(text).ok());
     let Shown { text, b64 } = Shown::new(if json.is_some() { &[] } else { &reply.body });
     Line {
         url: reply.url.as_str(),

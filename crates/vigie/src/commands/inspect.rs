@@ -148,6 +148,7 @@ fn findings<'a>(
 
 fn verdict(out: &mut Output, report: &Report) -> std::io::Result<()> {
     let (paint, text) = match report.verdict {
+        Verdict::Low if !report.is_whole() => (Paint::Attention, "low, as far as it was understood"),
         Verdict::Low => (Paint::Good, "low: it does what such scripts do"),
         Verdict::Look => (Paint::Attention, "look: read these lines before it runs"),
         Verdict::Alarm => (Paint::Bad, "alarm: honest scripts do not do this"),

@@ -39,9 +39,22 @@ pub(super) struct Found {
     pub(super) took: Duration,
 }
 
-/// The rustscan on the path, if there is one.
-pub(super) fn rustscan() -> Option<PathBuf> {
-    shell::is_installed("rustscan").then(|| "rustscan".into())
+/// The version of rustscan that is measured.
+const RUSTSCAN: &str = "2.4.1";
+
+/// The rustscan on the path, or one that cargo makes below the target directory, which takes some minutes once.
+pub(super) fn rustscan(target: &Path) -> Result<PathBuf> {
+    if shell::is_installed("rustscan") {
+        return Ok("rustscan".into());
+    }
+    let root = target.join("tools");
+    let program = root.join("bin/rustscan");
+    if !program.exists() {
+        let mut install = Command::new("cargo");
+        install.args(["install", "rustscan", "--version", RUSTSCAN, "--locked", "--root"]).arg(&root);
+        shell::run(&mut install)?;
+    }
+    Ok(program)
 }
 
 impl Found {

@@ -88,6 +88,11 @@ fn a_bad_status_is_a_finding_and_no_answer_a_failure() {
     let said = home.run(&["http", "http://user:secret@127.0.0.1:1/"]);
     assert!(said.code == 4 && said.err.contains("hint: nobody listens there"), "{said:?}");
     assert!(!said.err.contains("secret"), "{said:?}");
+    // The server is well; nobody is where the proxy should be.
+    let well = json();
+    let said = home.run(&["http", &well.url("/"), "--proxy", "http://user:secret@127.0.0.1:1"]);
+    assert!(said.code == 4 && said.err.contains("by way of the proxy http://127.0.0.1:1"), "{said:?}");
+    assert!(said.err.contains("hint: does the proxy run") && !said.err.contains("secret"), "{said:?}");
 }
 
 #[test]
