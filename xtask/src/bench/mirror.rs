@@ -39,6 +39,9 @@ pub(crate) struct MirrorArgs {
     /// Where to work, on a real disk; needs room for some 30 GB with the default sizes.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Measures this binary and builds none.
+    #[arg(long, value_name = "PROGRAM")]
+    vigie: Option<PathBuf>,
     /// Prints the table as Markdown.
     #[arg(long)]
     markdown: bool,
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
     setup::run(&setup::SetupArgs::for_bench())?;
     let target = built::target_dir()?;
     let mut bed = Bed::open(Settings {
-        vigie: built::release_binary(&target)?,
+        vigie: args.vigie.clone().map_or_else(|| built::release_binary(&target), Ok)?.canonicalize()?,
         dir: args.dir.clone().unwrap_or_else(|| target.join("bench")),
         tree: args.tree.clone(),
         rounds: args.rounds,
