@@ -129,7 +129,7 @@ pub struct Report {
     pub imports: Vec<Import>,
     /// What it does, by line.
     pub findings: Vec<Finding>,
-    /// Whether more was found than is told.
+    /// Whether more was found, or not understood, than is told.
     pub is_cut: bool,
     /// What it needs to run: rights, groups, directories.
     pub needs: Vec<String>,

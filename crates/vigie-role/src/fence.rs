@@ -132,8 +132,10 @@ fn create(path: &Path) -> Result<(), FenceError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Of mode 0600, and gone again if it does not get its name.
-    let mut new = tempfile::NamedTempFile::new_in(dir).map_err(io("create", path))?;
+    std::fs::metadata(dir).map_err(io("create", path))?;
+    // Of mode 0600, and gone again if it does not get its name. Its own name is nobody's business, though in the error.
+    let mut new =
+        tempfile::NamedTempFile::new_in(dir).map_err(|error| io("create", path)(error.kind().into()))?;
     new.write_all(&encode(Epoch(0))).map_err(io("write", path))?;
     new.as_file().sync_all().map_err(io("sync", path))?;
     match new.persist_noclobber(path) {
@@ -174,6 +176,13 @@ mod tests {
         assert!(matches!(fence(&path, Epoch(u64::MAX - 1)), Ok(Fenced::Stale { .. })));
         assert!(matches!(fence(&path, Epoch(0)), Err(FenceError::Zero)));
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn an_error_names_the_file_that_was_asked_for() {
+        let path = Path::new("/dev/null/fence");
+        let told = fence(path, Epoch(3)).unwrap_err().to_string();
+        assert!(told.contains("/dev/null/fence") && !told.contains(".tmp"), "{told}");
     }
 
     #[test]

@@ -1,5 +1,14 @@
 //! Addresses as they are typed.
 
+use std::net::SocketAddr;
+
+/// An address of this machine to listen on, with its port.
+pub(crate) fn with_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is not ADDRESS:PORT, such as 127.0.0.1:7700, or [::]:7700 for all addresses of this machine")
+    })
+}
+
 /// `HOST:PORT` of somebody to talk to, as far as its form tells; an IPv6 address stands in brackets.
 pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
     match form(text) {

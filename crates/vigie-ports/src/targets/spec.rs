@@ -50,7 +50,7 @@ pub enum TargetError {
     #[error("`{0}` names an interface that this machine does not have")]
     NoInterface(String),
     /// The address of a page.
-    #[error("`{0}` is the address of a page, not of a machine: give its host only, as in {1}")]
+    #[error("`{0}` is the address of a page, not of a machine: give its host only{example}", example = example(.1))]
     Url(String, String),
     /// A mask that its address cannot have, or on something else than an address.
     #[error("`{0}` is no network: ADDRESS/BITS, such as 10.0.0.0/24")]
@@ -117,6 +117,11 @@ fn pieces(word: &str) -> Vec<&str> {
         c == ',' && depth <= 0
     };
     word.split(outside).map(str::trim).collect()
+}
+
+/// `, as in web1`, where there is a host to give.
+fn example(host: &str) -> String {
+    if host.is_empty() { String::new() } else { format!(", as in {host}") }
 }
 
 /// One target without outer commas.

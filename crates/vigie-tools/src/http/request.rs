@@ -169,15 +169,16 @@ fn failure(url: &Url, settings: &Settings, error: reqwest::Error) -> RequestErro
     if error.is_redirect() {
         return failed(causes, Some("the server leads in circles; --redirects N follows N times"), false);
     }
-    if error.is_timeout() {
-        let hint = "the server, or the way to it, is slow; --timeout SPAN waits longer";
-        return failed(format!("it took too long ({causes})"), Some(hint), true);
-    }
     let is_refused = causes.contains("Connection refused");
     if let Some(proxy) = proxy {
         // It is the proxy that was connected to: the server may be well.
-        let hint = "does the proxy run, and on this port?";
-        return failed(format!("by way of the proxy {proxy}: {causes}"), is_refused.then_some(hint), true);
+        let does_it_run =
+            (is_refused || error.is_timeout()).then_some("does the proxy run, and on this port?");
+        return failed(format!("by way of the proxy {proxy}: {causes}"), does_it_run, true);
+    }
+    if error.is_timeout() {
+        let hint = "the server, or the way to it, is slow; --timeout SPAN waits longer";
+        return failed(format!("it took too long ({causes})"), Some(hint), true);
     }
     let hint = is_refused.then_some("nobody listens there; is this the right port, and does the server run?");
     failed(causes, hint, error.is_connect() || error.is_request() || error.is_body() || error.is_decode())

@@ -73,7 +73,7 @@ pub(crate) struct AgentArgs {
     no_failover: bool,
 
     /// Answer load balancers on this address, with this machine's role; see `vigie health serve`
-    #[arg(long, value_name = "ADDR", help_heading = "Health")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port, help_heading = "Health")]
     health: Option<SocketAddr>,
 
     #[command(flatten, next_help_heading = "Health")]

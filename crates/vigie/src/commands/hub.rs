@@ -45,11 +45,11 @@ struct ServeArgs {
     data: Option<PathBuf>,
 
     /// Address for agents
-    #[arg(long, value_name = "ADDR", default_value = "[::]:7700")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port, default_value = "[::]:7700")]
     listen: SocketAddr,
 
     /// Offer the API on this loopback address, without authentication
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     api: Option<SocketAddr>,
 
     /// Give what is whole of a store that is damaged: nothing of it is changed, and nothing is taken from agents

@@ -159,7 +159,7 @@ fn verdict(out: &mut Output, report: &Report) -> std::io::Result<()> {
         out.line(&format!("  {why}"))?;
     }
     if report.is_cut {
-        out.warn("more was found than is told here: the script is full of it");
+        out.warn("there is more than is told here: the script is full of it");
     }
     if !report.syntax_errors.is_empty() {
         let lines: Vec<String> = report.syntax_errors.iter().map(ToString::to_string).collect();

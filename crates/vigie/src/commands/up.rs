@@ -38,11 +38,11 @@ pub(crate) struct UpArgs {
     data: Option<PathBuf>,
 
     /// Let agents of other machines in on this address
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     listen: Option<SocketAddr>,
 
     /// Offer the API on this loopback address, without authentication
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     api: Option<SocketAddr>,
 }
 

@@ -46,6 +46,9 @@ fn ends_say_what_was_found() {
         let said = home.run(&["inspect", name]);
         assert_eq!(said.code, code, "{name}: {said:?}");
     }
+    let said = home.run(&["inspect", "broken.py"]);
+    assert!(said.out.ends_with("\nVERDICT\n  low, as far as it was understood\n"), "{said:?}");
+    assert!(said.err.contains("lines that are not understood, and may do anything: 1\n"), "{said:?}");
     assert_eq!(home.run(&["inspect", "absent.py"]).code, 4);
     assert_eq!(home.run(&["inspect"]).code, 2);
 }

@@ -35,11 +35,11 @@ EXAMPLES:
   vigie echo serve --udp 127.0.0.1:9999             UDP alone: echo hello | nc -u -w1 127.0.0.1 9999")]
 pub(crate) struct ServeArgs {
     /// Listen here over TCP [default: 127.0.0.1:9999, unless --udp is given]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     tcp: Option<SocketAddr>,
 
     /// Listen here over UDP
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     udp: Option<SocketAddr>,
 
     /// The language of the answers

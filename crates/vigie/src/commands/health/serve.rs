@@ -29,7 +29,7 @@ EXAMPLES:
   curl -i http://127.0.0.1:7780/ready")]
 pub(crate) struct ServeArgs {
     /// Address for load balancers
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7780")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port, default_value = "127.0.0.1:7780")]
     listen: SocketAddr,
 
     /// This machine's role in a group, read from a file again and again: its last line is `principal` or

@@ -20,7 +20,7 @@ use vigie_meter::{News, Sample};
 #[command(next_help_heading = "Where values go")]
 pub(super) struct SinkArgs {
     /// Answer Prometheus on this address: GET /metrics
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port)]
     metrics: Option<SocketAddr>,
 
     /// Write to an InfluxDB: http://HOST:8086?db=teleinfo, or http://HOST:8086?org=ORG&bucket=BUCKET

@@ -66,6 +66,10 @@ pub(crate) struct PortsArgs {
     )]
     ports: Option<String>,
 
+    /// As nmap has it, which is told what it is called here
+    #[arg(short = 's', hide = true, value_name = "KIND", value_parser = nmaps_kind)]
+    _nmaps_kind: Option<String>,
+
     /// The N likeliest ports
     #[arg(long, value_name = "N", conflicts_with = "all_ports", value_parser = clap::value_parser!(u16).range(1..))]
     top: Option<u16>,
@@ -154,6 +158,16 @@ impl PortsArgs {
             None => scanning::run(self, context).await,
         }
     }
+}
+
+/// What a scan that nmap calls `-sS` or the like is here.
+fn nmaps_kind(kind: &str) -> Result<String, String> {
+    Err(match kind {
+        "S" => "nmap's -sS is --engine syn here, which is chosen by itself where it may be".to_owned(),
+        "T" => "nmap's -sT is --engine connect here".to_owned(),
+        "V" => "nmap's -sV is --service here".to_owned(),
+        _ => format!("nmap's -s{kind} is not here; --engine nmap lets your own nmap scan for open TCP ports"),
+    })
 }
 
 /// A span that an answer may take.

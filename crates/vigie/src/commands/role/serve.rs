@@ -36,7 +36,7 @@ EXAMPLES:
   vigie role serve --listen '[::]:9999' --state /var/lib/vigie-roles --heartbeat 5s")]
 pub(crate) struct ServeArgs {
     /// Address to listen on. Anyone who reaches it can become principal
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9999")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::addresses::with_port, default_value = "127.0.0.1:9999")]
     listen: SocketAddr,
 
     /// Keep the epoch in this directory, durable before each grant; without it epochs begin at 1 with every start
