@@ -4,7 +4,8 @@
 //! does. Where two columns touch in some line, only their words are left, and then the confidence says so.
 //!
 //! In reading order: [`read`] tables out of a text · [`Grid`] lines by display column · [`columns`] where they are ·
-//! [`cells`] what is in them.
+//! [`cells`] what is in them. All in one file, since each step reads the grid that another has made, and their doubts make
+//! one confidence.
 
 use super::{Format, Reading, Row, TRUSTED, values};
 use crate::limits::{TABLE_COLUMNS_MAX, TABLE_PLACES_MAX};

@@ -263,8 +263,9 @@ impl Reader {
             match timeout_at(until, self.channel.wait()).await {
                 Ok(message) => self.take(message).await,
                 Err(_) => {
-                    self.is_sudo_silent = self.ended.is_none() && self.started;
-                    self.unanswered = self.ended.is_none() && !self.started;
+                    // What was found once stays: this is called again to see the end.
+                    self.is_sudo_silent |= self.ended.is_none() && self.started;
+                    self.unanswered |= self.ended.is_none() && !self.started;
                     return;
                 }
             }

@@ -159,7 +159,8 @@ impl Preface {
     }
 }
 
-fn find(within: &[u8], what: &[u8]) -> Option<usize> {
+/// Where a word stands in a text.
+pub(super) fn find(within: &[u8], what: &[u8]) -> Option<usize> {
     within.windows(what.len()).position(|window| window == what)
 }
 

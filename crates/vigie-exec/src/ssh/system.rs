@@ -8,6 +8,7 @@ use super::class::{Class, Failed};
 use super::config::{Policy, Settings};
 use super::connect::Connector;
 use super::session::{Ended, Job, Piece, Swept, VARIABLE, nonce, quoted, sweep_script};
+use super::sudo::find;
 use crate::capture::Capture;
 use crate::limits::{
     BACKOFF_FIRST, HANDSHAKE_PATIENCE, LINGER, PIECE_BYTES, REMOTE_END_PATIENCE, REMOTE_LINGER,
@@ -344,6 +345,9 @@ async fn read(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> usi
     }
 }
 
+/// An exit code in digits is no longer.
+const CODE_BYTES_MAX: usize = 10;
+
 /// Standard error, with the words of the shell over there.
 #[derive(Debug)]
 struct Framed {
@@ -396,6 +400,10 @@ impl Framed {
         };
         let word = &self.held[at + self.ended_word.len()..];
         let Some(end) = word.iter().position(|byte| *byte == b'\n') else {
+            if word.len() > CODE_BYTES_MAX {
+                // The shell's own word ends here: somebody over there makes it up, and would have it kept for ever.
+                return std::mem::take(&mut self.held);
+            }
             let rest = self.held.split_off(at);
             return std::mem::replace(&mut self.held, rest);
         };
@@ -410,10 +418,6 @@ impl Framed {
     fn rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
-}
-
-fn find(within: &[u8], what: &[u8]) -> Option<usize> {
-    within.windows(what.len()).position(|window| window == what)
 }
 
 /// Why a command did not begin, by what `ssh` says of it (OpenSSH's `ssh.c`, `sshconnect.c`, `kex.c`, `packet.c`).
@@ -479,6 +483,10 @@ mod tests {
             (None, &b"vigie-00ff-ended 1"[..]),
             "half a word is no end"
         );
+        let mut endless = Framed::new("00ff");
+        endless.take(b"vigie-00ff-begun\n");
+        let own: usize = (0..1000).map(|_| endless.take(b"vigie-00ff-ended 11111111").len()).sum();
+        assert!(own + 100 > 25_000 && endless.held.len() < 100, "an end without end is not kept: {own}");
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub(crate) const GROWTH_DOUBLES: Duration = Duration::from_secs(2);
 /// At most so much faster a second.
 pub(crate) const GROWTH_MAX: f64 = 0.5;
 
+/// Canaries that counted as lost and may still turn up: twice what one pace counts.
+pub(crate) const MISSED_KEPT: usize = 512;
+
 /// Canaries of one pace before its count begins anew.
 pub(crate) const CANARIES_COUNTED: u32 = 256;
 

@@ -11,11 +11,8 @@ use super::Moment;
 use super::bucket::Bucket;
 use super::limits::{
     CANARIES_COUNTED, CANARIES_TO_COMPARE, CLEAN_CANARIES, GROWTH_DOUBLES, GROWTH_FIRST, GROWTH_MAX,
-    LOSS_BORNE, LOSS_BORNE_LIMITED, LOSS_LIMIT, RATE_MAX, RATE_MIN,
+    LOSS_BORNE, LOSS_BORNE_LIMITED, LOSS_LIMIT, MISSED_KEPT, RATE_MAX, RATE_MIN,
 };
-
-/// Canaries that counted as lost and may still turn up.
-const MISSED_KEPT: usize = 512;
 
 /// The pace towards one target.
 #[derive(Debug)]
