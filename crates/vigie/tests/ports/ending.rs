@@ -1,8 +1,11 @@
 //! How a scan ends that does not come to its end.
 
 use crate::lab::{Lab, run, said, vigie};
+use rustix::net::{AddressFamily, RecvFlags, SocketType, ipproto, recv, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 
 #[test]
 fn ctrl_c_gives_what_was_found_so_far_and_says_so() {
@@ -27,12 +30,14 @@ fn ctrl_c_of_the_syn_engine_gives_what_was_found_so_far_as_root() {
         eprintln!("skipped: this needs root");
         return;
     }
-    // At twenty a second, the last of two thousand ports is far away.
-    let lab = Lab::new(1);
-    let spec = format!("{},1-2000", lab.spec());
-    let args = ["127.0.0.1", "-p", &spec, "--rate", "20", "--engine", "syn", "--json"];
+    // An address that no other test has, so that a segment to it is this scan's. At twenty a second, the last of two
+    // thousand ports is far away.
+    let target = Ipv4Addr::new(127, 20, 77, 1);
+    let heard = raw_tcp();
+    let name = target.to_string();
+    let args = [&name, "-p", "1-2000", "--no-ping", "--rate", "20", "--engine", "syn", "--json"];
     let child = vigie(&args).spawn().unwrap();
-    wait_for_raw_socket(&child);
+    wait_for_segment(&heard, target);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let said = said(child.wait_with_output().unwrap());
     assert_eq!(said.code, 3, "{said:?}");
@@ -44,26 +49,20 @@ fn ctrl_c_of_the_syn_engine_gives_what_was_found_so_far_as_root() {
     assert!(said.out.contains("\"reason\":\"stopped\""), "{said:?}");
 }
 
-/// Returns when the process has a raw socket: it is about to send.
-fn wait_for_raw_socket(child: &std::process::Child) {
-    let wanted = format!("/proc/{}/net/raw", child.id());
-    // Sockets of this process among all raw ones, by their inode.
-    let fds = format!("/proc/{}/fd", child.id());
+/// A socket that is given a copy of every TCP segment that comes to this machine over IPv4.
+fn raw_tcp() -> OwnedFd {
+    socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::TCP)).unwrap()
+}
+
+/// Returns when a segment has come for `target`.
+fn wait_for_segment(heard: &OwnedFd, target: Ipv4Addr) {
+    let mut packet = [0; 2048];
     loop {
-        let raw = std::fs::read_to_string(&wanted).unwrap();
-        let is_raw = |link: std::path::PathBuf| {
-            let link = link.to_string_lossy().into_owned();
-            let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
-            inode.is_some_and(|inode| raw.split_whitespace().any(|word| word == inode))
-        };
-        let has = std::fs::read_dir(&fds)
-            .unwrap()
-            .flatten()
-            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(is_raw));
-        if has {
+        let (got, _) = recv(heard, &mut packet, RecvFlags::empty()).unwrap();
+        // An IPv4 header has its destination from byte 16 on.
+        if packet[..got].get(16..20) == Some(&target.octets()) {
             return;
         }
-        std::thread::yield_now();
     }
 }
 
