@@ -20,7 +20,7 @@ const FACTS_PER_BATCH: usize = 512;
 /// Batches that may wait for the session; behind them the engine's own outbox fills, and then it pauses.
 pub(crate) const BATCHES_WAITING: usize = 8;
 /// Reads that may wait for a reader.
-pub(crate) const READS_WAITING: usize = 64;
+pub(crate) const READS_WAITING: usize = 128;
 /// Live files up to about this size have a way of their own to the hub, past everything larger.
 pub(crate) const LIVE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

@@ -7,12 +7,12 @@ use crate::parcel::{Commit, FinishedList, ListTree, Parcel, RawBlock};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use vigie_model::{BlockKind, Digest, DigestKind, ListEntry};
-use vigie_watch::{AsRead, Piece, ReadEnd, ReadOutcome, Reader};
+use vigie_watch::{AsRead, LastRoot, Piece, ReadEnd, ReadOutcome, Reader};
 
 /// Files that one reader takes at once.
-const READINGS_AT_ONCE: usize = 16;
+const READINGS_AT_ONCE: usize = 64;
 /// Bytes that a reader gathers before it hands them on.
-const GATHERED_BYTES_AIM: usize = 256 * 1024;
+const GATHERED_BYTES_AIM: usize = 512 * 1024;
 
 /// One reader.
 pub(crate) struct FileReader {
@@ -48,6 +48,7 @@ impl FileReader {
     /// Reads some files; `None` when nothing more should be read, or the capture has ended.
     async fn read_all(&self, readings: impl Iterator<Item = Reading>) -> Option<()> {
         let (mut gathered, mut bytes) = (Vec::new(), 0);
+        let mut root = LastRoot::default();
         for reading in readings {
             // Whatever is read already must not wait for room, or for a file that takes long.
             let size = usize::try_from(reading.job.size).unwrap_or(usize::MAX);
@@ -57,8 +58,10 @@ impl FileReader {
                 if !self.budget.room() {
                     return None;
                 }
+                // That may have taken long.
+                root = LastRoot::default();
             }
-            let done = self.read(reading);
+            let done = self.read(&mut root, reading);
             bytes += done.last.iter().map(|block| block.raw.len()).sum::<usize>();
             gathered.push(done);
         }
@@ -66,9 +69,9 @@ impl FileReader {
         self.budget.room().then_some(())
     }
 
-    fn read(&self, reading: Reading) -> Done {
+    fn read(&self, root: &mut LastRoot, reading: Reading) -> Done {
         let mut gathering = Gathering::new(self, &reading);
-        let end = self.reader.read(&reading.job, &mut |piece| gathering.take(piece));
+        let end = self.reader.read_another(root, &reading.job, &mut |piece| gathering.take(piece));
         let mut last = Vec::new();
         let outcome = match end {
             ReadEnd::Read(read) => gathering.finish(read, &mut last),

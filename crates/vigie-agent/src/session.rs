@@ -19,11 +19,9 @@ use tokio_util::task::AbortOnDropHandle;
 use vigie_model::{AgentRecord, FileEvent, NodeId};
 use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{Close, CloseCode, Records};
-use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX, WRITE_BUFFER_BYTES};
+use vigie_wire::limits::{RECORDS_FRAME_BYTES_AIM, RECORDS_PER_FRAME_MAX};
 use vigie_wire::{Calls, Frame, FrameReader, FrameWriter, Keepalive, Pulse, WireError, block_frames};
 
-/// Bytes queued for the link beyond which nothing more is queued: what is queued can't be overtaken.
-const QUEUED_BYTES_MAX: usize = WRITE_BUFFER_BYTES;
 /// Records of contents that are gathered into one frame.
 const CONTENTS_PER_FRAME: usize = 64;
 /// Frames from the hub that may wait to be handled. All are small, and each answers something of ours.
@@ -116,7 +114,7 @@ impl Session<'_> {
 
     async fn turn(&mut self, incoming: &mut mpsc::Receiver<Result<Frame, Ended>>) -> Result<(), Ended> {
         let wait = self.until_pulse()?;
-        let room = self.writer.queued_bytes() < QUEUED_BYTES_MAX;
+        let room = self.writer.queued_bytes() < self.window.queue_bytes();
         if room && self.write_something()? {
             return Ok(());
         }

@@ -8,11 +8,14 @@
 
 use std::collections::VecDeque;
 use std::time::Duration;
+use vigie_wire::limits::{WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
 
 /// Bytes that the window never goes below: a few small blocks. At 1 Mbit/s they take a quarter of a second.
 const SIZE_MIN: u64 = 32 * 1024;
 /// Bytes that a session begins with: half a second at 1 Mbit/s.
 const SIZE_FIRST: u64 = 64 * 1024;
+/// What is queued for the link at once, as a part of the window.
+const QUEUE_PART: u64 = 16;
 /// Queueing that is fine: much less than what people notice, enough for the hub to find the next batch when one is
 /// durable.
 const QUEUEING_AIM: Duration = Duration::from_millis(15);
@@ -83,6 +86,13 @@ impl Window {
         let has_room = self.under_way() == 0 || bytes <= self.room();
         self.is_limit |= !has_room;
         has_room
+    }
+
+    /// Bytes queued for the link beyond which nothing more is queued: what is queued can't be overtaken, and on a link
+    /// that is fast, little at a time costs more system calls than the data are worth.
+    pub(crate) fn queue_bytes(&self) -> usize {
+        let part = usize::try_from(self.size / QUEUE_PART).unwrap_or(usize::MAX);
+        part.clamp(WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX)
     }
 
     fn under_way(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Where hashing and decompression happen: on other threads, or, in a simulation, right here.
 
 use crate::session::Ended;
-use vigie_model::{BlockKind, BlockList};
+use vigie_model::BlockList;
 use vigie_store::{Codec, NewBlock, compress};
 use vigie_wire::WireBlock;
 use vigie_wire::frame::BlockHead;
@@ -79,10 +79,6 @@ fn verify(block: WireBlock) -> Result<(NewBlock, Option<BlockList>), Ended> {
     let BlockHead { digest, kind, raw_len, .. } = head;
     let bad = |why: &dyn std::fmt::Display| Ended::violation(format!("block {digest}: {why}"));
     let codec = Codec::from_number(head.codec).ok_or_else(|| bad(&"unknown compression"))?;
-    let raw = compress::open_block(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
-    let list = match kind {
-        BlockKind::Data => None,
-        BlockKind::List => Some(BlockList::decode(&raw).map_err(|e| bad(&e))?),
-    };
+    let list = compress::check_block(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
     Ok((NewBlock { digest, kind, raw_len, codec, stored }, list))
 }

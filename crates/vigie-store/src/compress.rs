@@ -55,31 +55,54 @@ pub fn open_block(
     stored: &[u8],
     expect: &Digest,
 ) -> Result<Vec<u8>, BlockError> {
-    let raw = decompress(codec, raw_len, stored)?;
-    let found = kind.digest(&raw);
+    with_raw(codec, raw_len, stored, |raw| check(kind, raw, expect).map(|_| raw.to_vec()))?
+}
+
+/// As [`open_block`], for whoever needs no more than to know that the block is what it is said to be. Gives the list
+/// that a list's block is.
+pub fn check_block(
+    kind: BlockKind,
+    codec: Codec,
+    raw_len: u32,
+    stored: &[u8],
+    expect: &Digest,
+) -> Result<Option<BlockList>, BlockError> {
+    with_raw(codec, raw_len, stored, |raw| check(kind, raw, expect))?
+}
+
+fn check(kind: BlockKind, raw: &[u8], expect: &Digest) -> Result<Option<BlockList>, BlockError> {
+    let found = kind.digest(raw);
     if found != *expect {
         return Err(BlockError::Digest { expected: *expect, found });
     }
-    if kind == BlockKind::List {
-        BlockList::decode(&raw).map_err(BlockError::List)?;
+    match kind {
+        BlockKind::Data => Ok(None),
+        BlockKind::List => BlockList::decode(raw).map(Some).map_err(BlockError::List),
     }
-    Ok(raw)
 }
 
 /// The raw bytes, of exactly the stated length; nothing else is checked.
 pub(crate) fn decompress(codec: Codec, raw_len: u32, stored: &[u8]) -> Result<Vec<u8>, BlockError> {
-    if raw_len as usize > BLOCK_BYTES_MAX {
+    with_raw(codec, raw_len, stored, <[u8]>::to_vec)
+}
+
+/// Looks at the raw bytes, of exactly the stated length, where they lie.
+fn with_raw<T>(
+    codec: Codec,
+    raw_len: u32,
+    stored: &[u8],
+    look: impl FnOnce(&[u8]) -> T,
+) -> Result<T, BlockError> {
+    let len = raw_len as usize;
+    if len > BLOCK_BYTES_MAX {
         return Err(BlockError::TooLarge(raw_len));
     }
-    let wrong = BlockError::Decompress { stored: stored.len(), raw_len };
-    let raw = match codec {
-        Codec::Raw => stored.to_vec(),
-        Codec::Zstd => match zstd_codec::decompress(stored, raw_len as usize) {
-            Ok(raw) => raw,
-            Err(_) => return Err(wrong),
-        },
+    let look = |raw: &[u8]| (raw.len() == len).then(|| look(raw));
+    let looked = match codec {
+        Codec::Raw => look(stored),
+        Codec::Zstd => zstd_codec::with_decompressed(stored, len, look).ok().flatten(),
     };
-    if raw.len() == raw_len as usize { Ok(raw) } else { Err(wrong) }
+    looked.ok_or(BlockError::Decompress { stored: stored.len(), raw_len })
 }
 
 #[cfg(test)]
@@ -114,7 +137,12 @@ mod tests {
         let text = b"x".repeat(1000);
         let digest = Digest::of_data(&text);
         let (codec, stored) = pack(BlockKind::Data, &text);
-        let open = |raw_len, stored: &[u8]| open_block(BlockKind::Data, codec, raw_len, stored, &digest);
+        let open = |raw_len, stored: &[u8]| {
+            let opened = open_block(BlockKind::Data, codec, raw_len, stored, &digest);
+            let checked = check_block(BlockKind::Data, codec, raw_len, stored, &digest);
+            assert_eq!(checked, opened.clone().map(|_| None), "both ways say the same");
+            opened
+        };
         assert!(matches!(open(999, &stored), Err(BlockError::Decompress { .. })));
         assert!(matches!(open(1001, &stored), Err(BlockError::Decompress { .. })));
         assert!(matches!(open(u32::MAX, &stored), Err(BlockError::TooLarge(_))));

@@ -34,7 +34,7 @@ impl Codec {
     }
 }
 
-/// A block to be stored. The caller has verified it with [`crate::compress::open_block`].
+/// A block to be stored. The caller has verified it with [`crate::compress::check_block`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBlock {
     /// Names the raw bytes.

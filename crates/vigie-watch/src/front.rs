@@ -119,7 +119,8 @@ pub fn watch(mut config: Config, stop: &Stop, show: &mut dyn FnMut(Seen) -> bool
 fn look_at_content(engine: &mut Engine, files: &dyn Files, job: ReadJob) -> Option<Seen> {
     let (path, live) = (job.path(), job.live);
     let none = FileTime::default();
-    let stat = if live { files.open_file(&job.root, &job.below).and_then(|f| f.stat()).ok() } else { None };
+    let look = || files.find_root(&job.root)?.open_file(&job.below).map(|(_, stat)| stat);
+    let stat = if live { look().ok() } else { None };
     let (size, mtime, ctime) = stat.map_or((job.size, none, none), |s| (s.size, s.mtime, s.ctime));
     let mode = stat.map_or(0, |s| s.mode);
     let read = AsRead { size, mtime, ctime, mode, torn: false, racy: false };

@@ -89,5 +89,5 @@ pub use config::{Config, StartError};
 pub use engine::{CookieId, Engine, Fact, Heard, SnapshotError, Step};
 pub use files::{Files, RealFiles};
 pub use kernel::{Inotify, Kernel, Wake};
-pub use read::{AsRead, Chunker, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};
+pub use read::{AsRead, Chunker, LastRoot, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};
 pub use status::{RootState, RootStatus, Status};

@@ -4,7 +4,7 @@
 use crate::frame::{Decoder, Frame, FrameError, encode};
 use crate::limits::{
     CLOSE_TIME_MAX, FRAME_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME_MAX, READ_BUFFER_BYTES,
-    STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES,
+    STRANGER_FRAME_BYTES_MAX, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
 };
 use crate::tls::explain;
 use crate::tls::slots::Slot;
@@ -333,7 +333,7 @@ impl FrameWriter {
                 Err(e) => return Err(self.fail(e)),
             }
         }
-        if self.buffer.capacity() > 4 * WRITE_BUFFER_BYTES {
+        if self.buffer.capacity() > 2 * WRITE_BUFFER_BYTES_MAX {
             self.buffer = BytesMut::new();
         }
         Ok(())

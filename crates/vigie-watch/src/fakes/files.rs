@@ -3,7 +3,7 @@
 
 use super::FakeFs;
 use super::state::{Inode, ROOT, errno};
-use crate::files::{Dir, FileHandle, Files, FsClass, FsInfo, Identity, Kind, Listed, Place, Stat};
+use crate::files::{Dir, FileHandle, Files, FsClass, FsInfo, Identity, Kind, Listed, Place, Root, Stat};
 use std::io;
 use vigie_model::limits::NAME_BYTES_MAX;
 use vigie_model::{BytePath, NodeType, Xattr};
@@ -50,14 +50,9 @@ impl Files for FakeFiles {
         self.dir(ino)
     }
 
-    fn open_file(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn FileHandle>> {
-        let state = self.fs.lock();
-        let inode = state.inode(state.walk(state.walk(ROOT, root.as_bytes())?, below)?)?;
-        match (inode.kind(), inode.mode & 0o400) {
-            (Kind::File, 0) => Err(errno(libc::EACCES)),
-            (Kind::File, _) => Ok(Box::new(FakeFile { fs: self.fs.clone(), opened: inode.clone() })),
-            _ => Err(errno(libc::EINVAL)),
-        }
+    fn find_root(&self, path: &BytePath) -> io::Result<Box<dyn Root>> {
+        let ino = self.fs.lock().walk(ROOT, path.as_bytes())?;
+        Ok(Box::new(FakeRoot { fs: self.fs.clone(), ino }))
     }
 
     fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()> {
@@ -177,6 +172,27 @@ impl FakeFile {
         match state.inode(self.opened.ino) {
             Ok(inode) if inode.generation == self.opened.generation => inode.clone(),
             _ => self.opened.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FakeRoot {
+    fs: FakeFs,
+    ino: u64,
+}
+
+impl Root for FakeRoot {
+    fn open_file(&self, below: &[u8]) -> io::Result<(Box<dyn FileHandle>, Stat)> {
+        let state = self.fs.lock();
+        let inode = state.inode(state.walk(self.ino, below)?)?;
+        match (inode.kind(), inode.mode & 0o400) {
+            (Kind::File, 0) => Err(errno(libc::EACCES)),
+            (Kind::File, _) => {
+                let file = FakeFile { fs: self.fs.clone(), opened: inode.clone() };
+                Ok((Box::new(file), inode.stat()))
+            }
+            _ => Err(errno(libc::EINVAL)),
         }
     }
 }

@@ -198,6 +198,13 @@ pub trait FileHandle: Send + fmt::Debug {
     fn fine_times(&self) -> bool;
 }
 
+/// A root whose files are read.
+pub trait Root: Send + fmt::Debug {
+    /// Opens a regular file below it for reading, by names alone, as it is now; never blocks on a fifo. `EINVAL` when
+    /// it is not a regular file.
+    fn open_file(&self, below: &[u8]) -> io::Result<(Box<dyn FileHandle>, Stat)>;
+}
+
 /// The file system.
 pub trait Files: Send + Sync + fmt::Debug {
     /// Opens a directory by its absolute path, following symlinks.
@@ -206,9 +213,8 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Opens a directory below a root, by names alone: no symlink is followed, nothing above is reached.
     fn open_dir(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn Dir>>;
 
-    /// Opens a regular file below a root for reading; never blocks on a fifo. `EINVAL` when it is not a
-    /// regular file.
-    fn open_file(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn FileHandle>>;
+    /// Finds a root whose files are to be read, by its absolute path, following symlinks. It need not be readable.
+    fn find_root(&self, path: &BytePath) -> io::Result<Box<dyn Root>>;
 
     /// Makes an empty file in a directory and removes it again: an event that is seen after all before it.
     fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()>;

@@ -1,7 +1,7 @@
 //! The file system of this machine. Everything goes by descriptors of directories; paths are walked with
 //! `openat2(2)`, which neither follows a symlink nor leaves the root.
 
-use super::{Dir, FileHandle, Files, FsInfo, Identity, Kind, Listed, Place, Stat};
+use super::{Dir, FileHandle, Files, FsInfo, Identity, Kind, Listed, Place, Root, Stat};
 use super::{handle, kinds, mounts, xattrs};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Statx, StatxFlags};
@@ -17,6 +17,9 @@ const LIST_BYTES: usize = 32 * 1024;
 
 /// Longest piece of a path in one system call, safely below `PATH_MAX`: deeper trees are walked in pieces.
 const WALK_BYTES: usize = 3_800;
+
+/// `STATX_MNT_ID_UNIQUE` of linux/stat.h, since Linux 6.8.
+const MNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 const DIR_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -34,8 +37,8 @@ impl RealFiles {
     }
 
     fn dir(&self, fd: OwnedFd) -> io::Result<Box<dyn Dir>> {
-        let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;
-        let system = self.systems.of(fd.as_fd(), stat.dev)?;
+        let (stat, mount) = stat_and_mount(fd.as_fd())?;
+        let system = self.systems.of(fd.as_fd(), stat.dev, mount)?;
         Ok(Box::new(RealDir { fd, dev: stat.dev, system, systems: self.systems.clone() }))
     }
 }
@@ -47,23 +50,12 @@ impl Files for RealFiles {
 
     fn open_dir(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn Dir>> {
         let root = rustix::fs::open(root.as_bytes(), DIR_FLAGS, Mode::empty())?;
-        self.dir(walk(root, below, DIR_FLAGS | OFlags::NOFOLLOW)?)
+        self.dir(walk(root.as_fd(), below, DIR_FLAGS | OFlags::NOFOLLOW)?)
     }
 
-    fn open_file(&self, root: &BytePath, below: &[u8]) -> io::Result<Box<dyn FileHandle>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let above = || rustix::fs::open(root.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        // Only owners may read without touching the access time.
-        let fd = match walk(above()?, below, flags | OFlags::NOATIME) {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => walk(above()?, below, flags)?,
-            other => other?,
-        };
-        let stat = stat_of(fd.as_fd(), c"", AtFlags::EMPTY_PATH)?;
-        if stat.kind != Kind::File {
-            return Err(Errno::INVAL.into());
-        }
-        let system = self.systems.of(fd.as_fd(), stat.dev)?;
-        Ok(Box::new(RealFile { fd, system }))
+    fn find_root(&self, path: &BytePath) -> io::Result<Box<dyn Root>> {
+        let fd = rustix::fs::open(path.as_bytes(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Box::new(RealRoot { fd, systems: self.systems.clone() }))
     }
 
     fn ripple(&self, dir: &BytePath, name: &[u8]) -> io::Result<()> {
@@ -81,16 +73,18 @@ impl Files for RealFiles {
 }
 
 /// Walks `below`, names alone, from an open directory.
-fn walk(from: OwnedFd, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
-    let (mut at, mut rest) = (from, below);
+fn walk(from: BorrowedFd<'_>, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let (mut reached, mut rest) = (None::<OwnedFd>, below);
     while rest.len() > WALK_BYTES {
         let Some(cut) = rest[..WALK_BYTES].iter().rposition(|b| *b == b'/') else {
             return Err(Errno::NAMETOOLONG.into());
         };
-        at = step(at.as_fd(), &rest[..cut], OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)?;
+        let at = reached.as_ref().map_or(from, AsFd::as_fd);
+        reached = Some(step(at, &rest[..cut], OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)?);
         rest = &rest[cut + 1..];
     }
-    step(at.as_fd(), if rest.is_empty() { b"." } else { rest }, flags)
+    let at = reached.as_ref().map_or(from, AsFd::as_fd);
+    step(at, if rest.is_empty() { b"." } else { rest }, flags)
 }
 
 fn step(dir: BorrowedFd<'_>, below: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
@@ -117,11 +111,19 @@ fn name_by_name(dir: BorrowedFd<'_>, below: &[u8], flags: OFlags) -> io::Result<
     Ok(rustix::fs::openat(&at, last, flags | OFlags::NOFOLLOW, Mode::empty())?)
 }
 
-/// The file systems met so far. Looked up once a directory; a device number alone would not do, since it may
-/// be given again after an unmount.
+/// The file systems met so far. A device number alone would not do, since it may be given again after an unmount.
 #[derive(Debug, Default)]
 struct Systems {
-    known: Mutex<HashMap<(u64, u64), Arc<System>>>,
+    known: Mutex<HashMap<Mounted, Arc<System>>>,
+}
+
+/// What tells mounted file systems apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mounted {
+    /// The number of the mount, which is never given again. Known with every `statx(2)`, since Linux 6.8.
+    Mount(u64),
+    /// Device number, and the file system's own: one more call each time.
+    Device(u64, u64),
 }
 
 /// One mounted file system.
@@ -135,14 +137,18 @@ struct System {
 }
 
 impl Systems {
-    fn of(&self, fd: BorrowedFd<'_>, dev: u64) -> io::Result<Arc<System>> {
-        let fsid = rustix::fs::fstatvfs(fd)?.f_fsid;
+    /// The file system of an open file, of which `statx(2)` told the device, and perhaps the mount.
+    fn of(&self, fd: BorrowedFd<'_>, dev: u64, mount: Option<u64>) -> io::Result<Arc<System>> {
+        let key = match mount {
+            Some(mount) => Mounted::Mount(mount),
+            None => Mounted::Device(dev, rustix::fs::fstatvfs(fd)?.f_fsid),
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(system) = known.get(&(dev, fsid)) {
+        if let Some(system) = known.get(&key) {
             return Ok(system.clone());
         }
-        let system = Arc::new(System::probe(fd, dev, fsid)?);
-        known.insert((dev, fsid), system.clone());
+        let system = Arc::new(System::probe(fd, dev)?);
+        known.insert(key, system.clone());
         Ok(system)
     }
 }
@@ -155,18 +161,21 @@ impl Systems {
         let openable = matches!(stat.kind, Kind::Dir | Kind::File);
         let opened = openable.then(|| rustix::fs::openat(dir, name, flags | OFlags::RDONLY, Mode::empty()));
         match opened {
-            Some(Ok(mounted)) => self.of(mounted.as_fd(), stat.dev),
+            Some(Ok(mounted)) => {
+                let (stat, mount) = stat_and_mount(mounted.as_fd())?;
+                self.of(mounted.as_fd(), stat.dev, mount)
+            }
             _ => {
                 let mounted = rustix::fs::openat(dir, name, flags | OFlags::PATH, Mode::empty())?;
-                let fsid = rustix::fs::fstatvfs(&mounted)?.f_fsid;
-                Ok(Arc::new(System::probe(mounted.as_fd(), stat.dev, fsid)?))
+                Ok(Arc::new(System::probe(mounted.as_fd(), stat.dev)?))
             }
         }
     }
 }
 
 impl System {
-    fn probe(fd: BorrowedFd<'_>, dev: u64, fsid: u64) -> io::Result<System> {
+    fn probe(fd: BorrowedFd<'_>, dev: u64) -> io::Result<System> {
+        let fsid = rustix::fs::fstatvfs(fd)?.f_fsid;
         let magic = rustix::fs::fstatfs(fd)?.f_type as u32;
         let info = kinds::info(magic);
         let id = match (handle::fs_uuid(fd), fsid) {
@@ -287,6 +296,29 @@ impl Dir for RealDir {
 }
 
 #[derive(Debug)]
+struct RealRoot {
+    fd: OwnedFd,
+    systems: Arc<Systems>,
+}
+
+impl Root for RealRoot {
+    fn open_file(&self, below: &[u8]) -> io::Result<(Box<dyn FileHandle>, Stat)> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // Only owners may read without touching the access time.
+        let fd = match walk(self.fd.as_fd(), below, flags | OFlags::NOATIME) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => walk(self.fd.as_fd(), below, flags)?,
+            other => other?,
+        };
+        let (stat, mount) = stat_and_mount(fd.as_fd())?;
+        if stat.kind != Kind::File {
+            return Err(Errno::INVAL.into());
+        }
+        let system = self.systems.of(fd.as_fd(), stat.dev, mount)?;
+        Ok((Box::new(RealFile { fd, system }), stat))
+    }
+}
+
+#[derive(Debug)]
 struct RealFile {
     fd: OwnedFd,
     system: Arc<System>,
@@ -323,11 +355,23 @@ fn c_name(name: &[u8]) -> io::Result<CString> {
 }
 
 fn stat_of(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> io::Result<Stat> {
-    let x = rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    read_stat(&rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?)
+}
+
+/// An open file, and the number of its mount where the kernel has one that is never given again.
+fn stat_and_mount(fd: BorrowedFd<'_>) -> io::Result<(Stat, Option<u64>)> {
+    // A kernel that does not know the last of them passes over it, and says so in the mask.
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | MNT_ID_UNIQUE;
+    let x = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, wanted)?;
+    let is_unique = x.stx_mask & MNT_ID_UNIQUE.bits() != 0;
+    Ok((read_stat(&x)?, is_unique.then_some(x.stx_mnt_id)))
+}
+
+fn read_stat(x: &Statx) -> io::Result<Stat> {
     let time = |t: rustix::fs::StatxTimestamp| FileTime { secs: t.tv_sec, nanos: t.tv_nsec };
     let born = x.stx_mask & StatxFlags::BTIME.bits() != 0;
     Ok(Stat {
-        kind: kind_of(&x)?,
+        kind: kind_of(x)?,
         mode: u32::from(x.stx_mode) & 0o7777,
         uid: x.stx_uid,
         gid: x.stx_gid,

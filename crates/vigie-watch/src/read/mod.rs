@@ -5,7 +5,7 @@ mod chunk;
 mod reader;
 
 pub use chunk::Chunker;
-pub use reader::Reader;
+pub use reader::{LastRoot, Reader};
 
 use vigie_model::{BytePath, Content, Digest, DigestKind, FileTime, NodeId};
 

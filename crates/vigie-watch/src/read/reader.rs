@@ -1,13 +1,13 @@
 //! See [`Reader`].
 
 use super::{AsRead, Chunker, Piece, ReadEnd, ReadJob};
-use crate::files::{FileHandle, Files, Stat};
+use crate::files::{FileHandle, Files, Root, Stat};
 use crate::node_id::NodeIds;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use vigie_model::limits::WHOLE_BLOCK_BYTES_MAX;
-use vigie_model::{Clock, FileTime, MachineId, UnixNanos};
+use vigie_model::{BytePath, Clock, FileTime, MachineId, UnixNanos};
 
 /// The coarsest clock that file systems stamp changes with: a tick at 100 Hz, and the one before it.
 const TICK: Duration = Duration::from_millis(20);
@@ -21,6 +21,21 @@ pub struct Reader {
     clock: Arc<dyn Clock>,
 }
 
+/// The root that was opened last: files below it that are read one after the other need not open it again. To be
+/// kept for moments, since a root that is moved away and made anew meanwhile would not be noticed.
+#[derive(Debug, Default)]
+pub struct LastRoot(Option<(BytePath, Box<dyn Root>)>);
+
+impl LastRoot {
+    fn open(&mut self, files: &dyn Files, path: &BytePath) -> io::Result<&dyn Root> {
+        let root = match self.0.take() {
+            Some((last, root)) if last == *path => root,
+            _ => files.find_root(path)?,
+        };
+        Ok(&*self.0.insert((path.clone(), root)).1)
+    }
+}
+
 impl Reader {
     /// `machine` and `files` must be the engine's, or no file is ever recognised.
     pub fn new(machine: MachineId, files: Arc<dyn Files>, clock: Arc<dyn Clock>) -> Self {
@@ -29,7 +44,17 @@ impl Reader {
 
     /// Reads a file and gives its pieces in order; stops when `give` answers `false`. Blocks on the disk.
     pub fn read(&self, job: &ReadJob, give: &mut dyn FnMut(Piece) -> bool) -> ReadEnd {
-        match self.try_read(job, give) {
+        self.read_another(&mut LastRoot::default(), job, give)
+    }
+
+    /// As [`Self::read`], for one of several files that are read one after the other.
+    pub fn read_another(
+        &self,
+        last: &mut LastRoot,
+        job: &ReadJob,
+        give: &mut dyn FnMut(Piece) -> bool,
+    ) -> ReadEnd {
+        match self.try_read(last, job, give) {
             Ok(end) => end,
             Err(error) => match error.raw_os_error() {
                 Some(
@@ -40,10 +65,14 @@ impl Reader {
         }
     }
 
-    fn try_read(&self, job: &ReadJob, give: &mut dyn FnMut(Piece) -> bool) -> io::Result<ReadEnd> {
+    fn try_read(
+        &self,
+        last: &mut LastRoot,
+        job: &ReadJob,
+        give: &mut dyn FnMut(Piece) -> bool,
+    ) -> io::Result<ReadEnd> {
         let began = self.clock.wall();
-        let file = self.files.open_file(&job.root, &job.below)?;
-        let before = file.stat()?;
+        let (file, before) = last.open(&*self.files, &job.root)?.open_file(&job.below)?;
         if self.ids.of(&file.identity(&before)?, || job.path()) != job.node {
             return Ok(ReadEnd::Gone);
         }
