@@ -3,9 +3,9 @@
 use crate::cpu::Cpu;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A limit that is asked before a read begins. A read that has begun may finish, so the limit can be
-/// passed by what one reader holds; without that, readers that each hold half of what they need would
-/// wait for each other for ever.
+/// A limit that is asked before a read begins, and between the lists of a large file. What a reader has begun to
+/// gather it may finish, so the limit can be passed by that; without it, readers that each hold half of what they need
+/// would wait for each other for ever.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     inner: Arc<Inner>,
@@ -74,6 +74,14 @@ impl Inner {
     }
 }
 
+impl Hold {
+    /// Counts some more bytes.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.inner.lock().used += bytes;
+        self.bytes += bytes;
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut state = self.inner.lock();
@@ -94,7 +102,8 @@ mod tests {
     fn a_reader_waits_until_enough_was_sent() {
         let budget = Budget::new(100, Cpu::Threads);
         assert!(budget.room());
-        let (first, second) = (budget.hold(80), budget.hold(80));
+        let (first, mut second) = (budget.hold(80), budget.hold(50));
+        second.grow(30);
         let (tell, told) = mpsc::channel();
         let waiting = std::thread::spawn({
             let budget = budget.clone();

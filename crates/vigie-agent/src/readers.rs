@@ -1,7 +1,7 @@
 //! Readers: they turn files into parcels. Each is a loop of its own that may block. Small files that wait together
 //! are read together and handed on together: to wake another thread costs more than to read one of them.
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Hold};
 use crate::capture::{Order, Reading};
 use crate::parcel::{Commit, FinishedList, ListTree, Parcel, RawBlock};
 use std::sync::Arc;
@@ -30,6 +30,7 @@ struct Done {
     reading: Reading,
     outcome: ReadOutcome,
     last: Vec<RawBlock>,
+    hold: Hold,
     sent_some: bool,
 }
 
@@ -80,8 +81,8 @@ impl FileReader {
             ReadEnd::Failed(errno) => ReadOutcome::Failed(errno),
             ReadEnd::Stopped => ReadOutcome::Abandoned,
         };
-        let sent_some = gathering.sent_some;
-        Done { reading, outcome, last, sent_some }
+        let Gathering { sent_some, hold, .. } = gathering;
+        Done { reading, outcome, last, hold, sent_some }
     }
 
     /// Has the engine state what was read, and hands the records on with their last blocks.
@@ -94,11 +95,11 @@ impl FileReader {
         self.orders.upgrade()?.send(Order::ReadsDone { outcomes, reply }).ok()?;
         let stated = answer.await.ok()?;
         let mut parcels = Vec::with_capacity(done.len());
-        for (Done { reading, last, sent_some, .. }, stated) in done.into_iter().zip(stated) {
+        for (Done { reading, last, hold, sent_some, .. }, stated) in done.into_iter().zip(stated) {
             let commit = stated.map(|(fact, entry)| Commit { node: reading.job.node, fact, entry });
             if commit.is_some() || sent_some {
-                parcels
-                    .push(self.parcel(&reading, Load { list: None, data: last, commit, alone: !sent_some }));
+                let load = Load { list: None, data: last, commit, hold, alone: !sent_some };
+                parcels.push(self.parcel(&reading, load));
             }
         }
         self.send(parcels);
@@ -106,10 +107,9 @@ impl FileReader {
     }
 
     fn parcel(&self, reading: &Reading, load: Load) -> Parcel {
-        let bytes = load.data.iter().chain(&load.list).map(|block| block.raw.len()).sum();
-        let Load { list, data, commit, alone } = load;
+        let Load { list, data, commit, hold, alone } = load;
         let end = commit.is_some() || list.is_none();
-        let (reading, generation, hold) = (reading.id, reading.generation, self.budget.hold(bytes));
+        let Reading { id: reading, generation, .. } = *reading;
         Parcel { reading, generation, list, data, commit, end, alone, _hold: hold }
     }
 
@@ -124,6 +124,8 @@ struct Load {
     list: Option<RawBlock>,
     data: Vec<RawBlock>,
     commit: Option<Commit>,
+    /// The bytes of all its blocks.
+    hold: Hold,
     alone: bool,
 }
 
@@ -134,6 +136,8 @@ struct Gathering<'a> {
     whole: Option<RawBlock>,
     chunks: Vec<RawBlock>,
     lists: ListTree,
+    /// The bytes that were not sent yet.
+    hold: Hold,
     sent_some: bool,
 }
 
@@ -145,6 +149,7 @@ impl<'a> Gathering<'a> {
             whole: None,
             chunks: Vec::new(),
             lists: ListTree::default(),
+            hold: to.budget.hold(0),
             sent_some: false,
         }
     }
@@ -153,10 +158,12 @@ impl<'a> Gathering<'a> {
     fn take(&mut self, piece: Piece) -> bool {
         match piece {
             Piece::Whole(bytes) => {
+                self.hold.grow(bytes.len());
                 self.whole = Some(RawBlock::new(BlockKind::Data, bytes));
                 true
             }
             Piece::Chunk(bytes) => {
+                self.hold.grow(bytes.len());
                 let size = bytes.len() as u64;
                 let block = RawBlock::new(BlockKind::Data, bytes);
                 let entry = ListEntry { digest: block.digest, size };
@@ -172,9 +179,17 @@ impl<'a> Gathering<'a> {
     /// A list of the lowest level takes its chunks along; higher ones go alone, behind what they name.
     fn send_lists(&mut self, finished: Vec<FinishedList>) {
         for FinishedList { level, block } in finished {
-            let data = if level == 0 { std::mem::take(&mut self.chunks) } else { Vec::new() };
+            let mut hold = self.to.budget.hold(0);
+            let data = match level {
+                0 => {
+                    std::mem::swap(&mut hold, &mut self.hold);
+                    std::mem::take(&mut self.chunks)
+                }
+                _ => Vec::new(),
+            };
+            hold.grow(block.raw.len());
             self.sent_some = true;
-            let load = Load { list: Some(block), data, commit: None, alone: false };
+            let load = Load { list: Some(block), data, commit: None, hold, alone: false };
             self.to.send(vec![self.to.parcel(self.reading, load)]);
         }
     }
