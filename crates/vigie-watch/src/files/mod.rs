@@ -7,6 +7,7 @@ mod handle;
 mod kinds;
 pub mod mounts;
 mod real;
+mod xattrat;
 mod xattrs;
 
 pub use real::RealFiles;
