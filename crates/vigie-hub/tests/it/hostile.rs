@@ -2,9 +2,10 @@
 
 use crate::peer::{Agent, WITHIN, card, now, start};
 use bytes::Bytes;
+use vigie_model::files::GapOpened;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use vigie_model::machines::Enrolled;
-use vigie_model::{BlockKind, Digest, RecordNo, Seq};
+use vigie_model::{BlockKind, BytePath, Digest, FileEvent, GapCause, RecordNo, Seq};
 use vigie_store::Health;
 use vigie_wire::frame::{BlockHead, BlockStart, CloseCode, Records, RefuseCode, Request};
 use vigie_wire::limits::PIECE_BYTES_AIM;
@@ -72,6 +73,45 @@ async fn a_block_that_is_longer_stored_than_any_may_be_is_a_violation() {
     let mut again = Agent::connect(&hub, machine, 2, 2).await;
     again.tell(1).await;
     drop((agent, again));
+    assert!(running.shutdown(WITHIN).await);
+}
+
+/// The hub remembers gaps for as long as they are open.
+#[tokio::test]
+async fn gaps_opened_without_end_are_a_violation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, running) = start(dir.path()).await;
+    let machine = hub.enrol_machine("m").await.unwrap();
+    let opened = |i: u64| {
+        let root = BytePath::normalise(format!("/{i}/{}", "d/".repeat(1_000)).as_bytes()).unwrap();
+        FileEvent::GapOpened(GapOpened { root, cause: GapCause::FirstScan, since: None }).encode(now())
+    };
+    // Over two connections: what an earlier one left open counts.
+    let mut agent = Agent::connect(&hub, machine, 1, 1).await;
+    for i in 0..400 {
+        agent.send(Frame::Records(Records { first_n: RecordNo(i + 1), records: vec![opened(i)] })).await;
+    }
+    agent.until(Frame::Ack { n: RecordNo(400) }).await;
+    agent.leave().await;
+    let mut agent = Agent::connect(&hub, machine, 1, 2).await;
+    for i in 400..600 {
+        let frame = Frame::Records(Records { first_n: RecordNo(i + 1), records: vec![opened(i)] });
+        // Nobody has to read on behind a violation.
+        if agent.try_send(frame).await.is_err() {
+            break;
+        }
+    }
+    let close = agent.until_closed().await;
+    assert_eq!(close.code, CloseCode::Protocol, "{}", close.reason);
+    assert!(close.reason.contains("gaps of 4"), "{}", close.reason);
+    let open = hub.store().gaps(machine).unwrap().len();
+    assert!((400..600).contains(&open), "{open}");
+
+    // Another machine is none the worse for it.
+    let other = hub.enrol_machine("other").await.unwrap();
+    let mut agent = Agent::connect(&hub, other, 1, 3).await;
+    agent.tell(1).await;
+    drop(agent);
     assert!(running.shutdown(WITHIN).await);
 }
 
