@@ -355,6 +355,33 @@ async fn what_no_stream_can_hold_is_left_out_and_named() {
     assert_eq!((counts.entries, counts.left_out), (0, 1));
 }
 
+/// A record whose path cannot be told may be about any path: a log of one must not be silent about it.
+#[tokio::test]
+async fn records_of_what_lies_too_deep_are_shown_and_say_why_they_have_no_path() {
+    let mut world = World::start().await;
+    let far = |n: u16| NodeId([[0xfa; 14].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap());
+    let mut parent = ROOT;
+    let mut deep = Vec::new();
+    for level in 0..4_100 {
+        let (name, node) = (EdgeName::Entry(name(b"d")), far(level));
+        let meta = meta(NodeType::Directory, 0);
+        deep.push(FileEvent::Created(Created { parent, name, node, meta, pending: false }));
+        parent = node;
+    }
+    world.tell_all(deep).await;
+    let query = |text: &str| LogQuery {
+        machine: Some("web01".into()),
+        path: Some(path(text)),
+        newest: Some(1),
+        ..LogQuery::default()
+    };
+    let lines = world.log(query("/srv")).await;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((line.kind.as_str(), line.path.as_deref()), ("created", None));
+    assert!(line.message.as_deref().is_some_and(|why| why.contains("4096 directories")), "{line:?}");
+    assert_eq!(line.node, Some(parent.to_string()));
+}
+
 #[tokio::test]
 async fn a_restored_tree_is_the_recorded_one() {
     let world = World::start().await;
