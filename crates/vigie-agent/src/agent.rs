@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 use vigie_model::status::{AgentStatus, LinkStatus};
 use vigie_model::{BytePath, Clock, GapCause, Incarnation, MachineId, Origin, PathError, RecordNo};
 use vigie_role::GroupName;
-use vigie_watch::{Config as WatchConfig, Engine, Files, Inotify, Kernel, RealFiles, StartError, Wake};
+use vigie_watch::{
+    Config as WatchConfig, Engine, Files, Inotify, Kernel, RealFiles, StartError, Wake, check_proc,
+};
 
 /// Contents of live changes that may be in memory: room for several of the largest that count as small.
 const LIVE_BYTES: usize = 4 * 1024 * 1024;
@@ -133,6 +135,7 @@ impl Agent {
         let make_engine = {
             let (files, clock) = (Arc::clone(&files), Arc::clone(&clock));
             move |wake: Wake| {
+                check_proc().map_err(StartError::Proc)?;
                 let kernel: Box<dyn Kernel> = Box::new(Inotify::open(wake).map_err(StartError::Kernel)?);
                 Engine::new(watch.clone(), kernel, Arc::clone(&files), Arc::clone(&clock))
             }

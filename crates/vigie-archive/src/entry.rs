@@ -1,5 +1,6 @@
 //! What one entry of the stream says besides the metadata.
 
+use crate::limits::LEFT_OUT_PATH_BYTES_MAX;
 use std::fmt;
 
 /// What the content of a file entry is worth.
@@ -51,6 +52,77 @@ impl ContentState {
     }
 }
 
+/// Why a stream lacks an object, or part of what is recorded of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeftOutCause {
+    /// Its path is longer than a stream can say; what lies below it is left out with it.
+    PathTooLong,
+    /// It has more metadata than a stream can hold.
+    TooMuchMetadata,
+    /// It is a directory with more metadata than a stream can hold: it is given without its extended attributes, and
+    /// for its owner alone, as nobody can say what an access control list among them would have forbidden.
+    OnlyAttributes,
+}
+
+impl LeftOutCause {
+    const ALL: [LeftOutCause; 3] =
+        [LeftOutCause::PathTooLong, LeftOutCause::TooMuchMetadata, LeftOutCause::OnlyAttributes];
+
+    /// The word in the stream and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LeftOutCause::PathTooLong => "path-too-long",
+            LeftOutCause::TooMuchMetadata => "too-much-metadata",
+            LeftOutCause::OnlyAttributes => "only-attributes",
+        }
+    }
+
+    /// In words for people.
+    pub fn told(self) -> &'static str {
+        match self {
+            LeftOutCause::PathTooLong => {
+                "NOT restored, nor what lies below it: its path is longer than 64 KiB, the most that a stream can say"
+            }
+            LeftOutCause::TooMuchMetadata => {
+                "NOT restored: it has more than 2 MiB of metadata, the most that a stream can hold"
+            }
+            LeftOutCause::OnlyAttributes => {
+                "given without its extended attributes and for its owner alone: it has more than 2 MiB of metadata, \
+                 the most that a stream can hold"
+            }
+        }
+    }
+}
+
+/// An object that a stream does not hold as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Path below the root, empty for the root itself; of a very long one its first
+    /// [`crate::limits::LEFT_OUT_PATH_BYTES_MAX`] bytes.
+    pub path: Vec<u8>,
+    /// Why.
+    pub cause: LeftOutCause,
+}
+
+impl LeftOut {
+    /// Notes an object, with as much of its path as is kept.
+    pub fn new(path: &[u8], cause: LeftOutCause) -> Self {
+        LeftOut { path: path[..path.len().min(LEFT_OUT_PATH_BYTES_MAX)].to_vec(), cause }
+    }
+
+    /// The value of `VIGIE.left-out`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.cause.as_str().as_bytes(), b" ./", &self.path].concat()
+    }
+
+    /// Reads a value of `VIGIE.left-out`; `None` when it is not understood.
+    pub fn from_bytes(value: &[u8]) -> Option<Self> {
+        let (word, path) = value.split_at_checked(value.iter().position(|b| *b == b' ')?)?;
+        let cause = LeftOutCause::ALL.into_iter().find(|cause| cause.as_str().as_bytes() == word)?;
+        Some(LeftOut::new(path.strip_prefix(b" ./")?, cause))
+    }
+}
+
 /// What a stream holds, as its end says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -68,6 +140,8 @@ pub struct Counts {
     pub missing: u64,
     /// Directories that were not seen whole.
     pub unseen: u64,
+    /// Objects that the stream cannot hold as they were recorded, each with a [`LeftOut`].
+    pub left_out: u64,
 }
 
 impl Counts {
@@ -86,6 +160,7 @@ impl Counts {
                 "damaged" => counts.damaged = number,
                 "missing" => counts.missing = number,
                 "unseen" => counts.unseen = number,
+                "left-out" => counts.left_out = number,
                 _ => {}
             }
         }
@@ -109,11 +184,11 @@ impl Counts {
 /// The value of `VIGIE.end`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { entries, bytes, pending, torn, damaged, missing, unseen } = self;
+        let Counts { entries, bytes, pending, torn, damaged, missing, unseen, left_out } = self;
         write!(
             f,
             "entries={entries} bytes={bytes} pending={pending} torn={torn} damaged={damaged} missing={missing} \
-             unseen={unseen}"
+             unseen={unseen} left-out={left_out}"
         )
     }
 }
@@ -135,9 +210,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_out_has_golden_text() {
+        let golden: [(&[u8], LeftOutCause, &[u8]); 3] = [
+            (b"path-too-long ./a/b c", LeftOutCause::PathTooLong, b"a/b c"),
+            (b"too-much-metadata ./\xff", LeftOutCause::TooMuchMetadata, b"\xff"),
+            (b"only-attributes ./", LeftOutCause::OnlyAttributes, b""),
+        ];
+        for (bytes, cause, path) in golden {
+            let left = LeftOut::new(path, cause);
+            assert_eq!(left.to_bytes(), bytes);
+            assert_eq!(LeftOut::from_bytes(bytes), Some(left));
+        }
+        for bad in
+            [&b""[..], b"path-too-long", b"path-too-long ", b"path-too-long /a", b"splendid ./a", b" ./a"]
+        {
+            assert_eq!(LeftOut::from_bytes(bad), None, "{}", bad.escape_ascii());
+        }
+        let long = LeftOut::new(&[b'x'; 100_000], LeftOutCause::PathTooLong);
+        assert_eq!(long.path.len(), LEFT_OUT_PATH_BYTES_MAX);
+    }
+
+    #[test]
     fn counts_have_golden_text() {
-        let counts = Counts { entries: 3, bytes: 9, pending: 1, torn: 0, damaged: 2, missing: 4, unseen: 5 };
-        let text = "entries=3 bytes=9 pending=1 torn=0 damaged=2 missing=4 unseen=5";
+        let (damaged, missing, unseen, left_out) = (2, 4, 5, 6);
+        let counts = Counts { entries: 3, bytes: 9, pending: 1, torn: 0, damaged, missing, unseen, left_out };
+        let text = "entries=3 bytes=9 pending=1 torn=0 damaged=2 missing=4 unseen=5 left-out=6";
         assert_eq!(counts.to_string(), text);
         assert_eq!(Counts::from_bytes(text.as_bytes()), Some(counts));
         assert!(Counts::from_bytes(b"bytes=1 entries=2 later=3").is_some());

@@ -43,10 +43,10 @@ pub mod pax;
 pub mod read;
 pub mod write;
 
-pub use entry::{ContentState, Counts};
+pub use entry::{ContentState, Counts, LeftOut, LeftOutCause};
 pub use extract::{
-    Act, Action, Event, ExtractError, Options, PathList, Problem, Stop, Summary, TargetError, check_target,
-    extract,
+    Act, Action, Event, ExtractError, Listed, Options, PathList, Problem, Stop, Summary, TargetError,
+    check_target, extract,
 };
-pub use read::{Entry, EntryKind, ReadError, TreeReader, survey};
+pub use read::{Entry, EntryKind, ReadError, TreeReader, pass_over, survey};
 pub use write::{FileEnd, TreeWriter, WriteError};

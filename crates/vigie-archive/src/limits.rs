@@ -8,6 +8,12 @@ pub const PAX_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// have them; the kernel is then asked in several steps.
 pub const PATH_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest path below the root that a writer takes: `./` in front and a slash behind make it a name in the stream.
+pub const ENTRY_PATH_BYTES_MAX: usize = PATH_BYTES_MAX - 3;
+
+/// Bytes of the path of an entry that was left out: enough to find it, and the stream stays small however deep it lay.
+pub const LEFT_OUT_PATH_BYTES_MAX: usize = 4096;
+
 /// Longest target of a symbolic link, in bytes (`PATH_MAX`, `limits.h`).
 pub const LINK_BYTES_MAX: usize = 4096;
 

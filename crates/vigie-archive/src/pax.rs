@@ -16,6 +16,8 @@ pub mod key {
     pub const ROOT: &[u8] = b"VIGIE.root";
     /// In a global header right behind a file: the number of that entry, whose content turned out unreadable.
     pub const DAMAGED: &[u8] = b"VIGIE.damaged";
+    /// An object that the stream cannot hold: why, and its path.
+    pub const LEFT_OUT: &[u8] = b"VIGIE.left-out";
     /// In the closing global header: what the stream holds; see [`crate::Counts`].
     pub const END: &[u8] = b"VIGIE.end";
     /// Before the name of an extended attribute (star, GNU tar, bsdtar).

@@ -4,7 +4,8 @@
 //! this program does not write, a list of access that names a person) is a remark on that entry.
 
 use crate::acl;
-use crate::entry::{ContentState, Counts};
+use crate::entry::{ContentState, Counts, LeftOut};
+use crate::extract::Listed;
 use crate::header::{BLOCK, Header, kind, parse_header};
 use crate::input::Input;
 use crate::limits::{LINK_BYTES_MAX, PATH_BYTES_MAX, PAX_BYTES_MAX, TAIL_BYTES_MAX};
@@ -82,6 +83,7 @@ pub struct TreeReader<R> {
     /// The header of the next entry, when it was read already.
     next: Option<Header>,
     counts: Counts,
+    left_out: Listed<LeftOut>,
     end: Option<Counts>,
     ended: bool,
 }
@@ -110,6 +112,7 @@ impl<R: Read> TreeReader<R> {
             state: None,
             next: None,
             counts: Counts::default(),
+            left_out: Listed::default(),
             end: None,
             ended: false,
         }
@@ -180,6 +183,11 @@ impl<R: Read> TreeReader<R> {
     /// What has come so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What the stream has said so far that it lacks.
+    pub fn left_out(&self) -> &Listed<LeftOut> {
+        &self.left_out
     }
 
     /// What the stream's closing header says; `None` before it.
@@ -268,6 +276,12 @@ impl<R: Read> TreeReader<R> {
                     return self.damaged("a note of damage does not belong to the entry before it");
                 }
                 damaged = true;
+            } else if keyword == key::LEFT_OUT {
+                let Some(left) = LeftOut::from_bytes(value) else {
+                    return self.damaged("a note of what is left out is not understood");
+                };
+                self.counts.left_out += 1;
+                self.left_out.push(|| left);
             } else if keyword == key::END {
                 let Some(end) = Counts::from_bytes(value) else {
                     return self.damaged("the closing header is not understood");
@@ -503,11 +517,12 @@ impl Draft {
 /// came, and how it ended.
 pub fn survey<R: Read>(reader: R) -> (Counts, Result<(), ReadError>) {
     let mut reader = TreeReader::new(reader);
-    loop {
-        match reader.next_entry() {
-            Ok(Some(_)) => {}
-            Ok(None) => return (reader.counts(), Ok(())),
-            Err(error) => return (reader.counts(), Err(error)),
-        }
-    }
+    let end = pass_over(&mut reader);
+    (reader.counts(), end)
+}
+
+/// Reads what is left of a stream, and throws its contents away.
+pub fn pass_over<R: Read>(reader: &mut TreeReader<R>) -> Result<(), ReadError> {
+    while reader.next_entry()?.is_some() {}
+    Ok(())
 }

@@ -1,19 +1,20 @@
 //! The way out: a tree as a PAX tar stream.
 //!
 //! ```text
-//! stream    = entry+ closing                   the first entry is the root
+//! stream    = (entry | left-out)+ closing      the first entry is the root
 //! entry     = [extended] header content [damaged]
 //! extended  = header "x" + records             only when the header alone cannot say it
 //! damaged   = header "g" + VIGIE.damaged       right behind a file whose content turned out unreadable
+//! left-out  = header "g" + VIGIE.left-out      instead of an entry that no header can say
 //! closing   = header "g" + VIGIE.end · the root's entry once more, if it is a directory · two blocks of zeros
 //! ```
 //! The root comes twice because Python's `tarfile` takes an extended header with nothing behind it for damage;
 //! to be made a second time does no harm to a directory.
 
 use crate::acl;
-use crate::entry::{ContentState, Counts};
+use crate::entry::{ContentState, Counts, LeftOut, LeftOutCause};
 use crate::header::{BLOCK, Header, kind};
-use crate::limits::{PAX_BYTES_MAX, WRITE_BYTES};
+use crate::limits::{ENTRY_PATH_BYTES_MAX, PAX_BYTES_MAX, WRITE_BYTES};
 use crate::path::below_root;
 use crate::pax::{self, key};
 use std::io::{self, Write};
@@ -142,7 +143,7 @@ impl<W: Write> TreeWriter<W> {
             self.counts.note(state);
         } else {
             self.counts.note(ContentState::Damaged);
-            self.global(key::DAMAGED, &self.counts.entries.to_string());
+            self.global(key::DAMAGED, self.counts.entries.to_string().as_bytes());
         }
         self.pass_on()?;
         Ok(end)
@@ -173,6 +174,15 @@ impl<W: Write> TreeWriter<W> {
         self.pass_on()
     }
 
+    /// Says that the stream lacks an object, or part of what is recorded of it. Comes instead of the entry that was
+    /// refused with [`WriteError::TooLarge`] or [`WriteError::Path`], or right behind the one that came in its place.
+    pub fn leave_out(&mut self, path: &[u8], cause: LeftOutCause) -> Result<(), WriteError> {
+        self.usable()?;
+        self.global(key::LEFT_OUT, &LeftOut::new(path, cause).to_bytes());
+        self.counts.left_out += 1;
+        self.pass_on()
+    }
+
     /// What the stream holds so far.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -181,7 +191,7 @@ impl<W: Write> TreeWriter<W> {
     /// Ends the stream with its closing header, and gives the receiver back.
     pub fn finish(mut self) -> Result<(W, Counts), WriteError> {
         self.usable()?;
-        self.global(key::END, &self.counts.to_string());
+        self.global(key::END, self.counts.to_string().as_bytes());
         self.buffer.extend_from_slice(&self.root);
         self.buffer.extend_from_slice(&[0; 2 * BLOCK]);
         self.flush()?;
@@ -233,6 +243,9 @@ impl<W: Write> TreeWriter<W> {
         if path.is_empty() {
             let directory = kind == kind::DIRECTORY;
             return Ok(if directory { b"./".to_vec() } else { [b"./", &self.root_name[..]].concat() });
+        }
+        if path.len() > ENTRY_PATH_BYTES_MAX {
+            return Err(PathError::TooLong(path.len()));
         }
         if *below_root(path)? != *path {
             return Err(PathError::Empty);
@@ -304,9 +317,9 @@ impl<W: Write> TreeWriter<W> {
     }
 
     /// Puts a global header with one record into the buffer.
-    fn global(&mut self, key: &[u8], value: &str) {
+    fn global(&mut self, key: &[u8], value: &[u8]) {
         self.records.clear();
-        pax::push_record(&mut self.records, key, value.as_bytes());
+        pax::push_record(&mut self.records, key, value);
         put_extended(&mut self.buffer, kind::PAX_GLOBAL, &self.records);
     }
 }

@@ -6,6 +6,7 @@
 //! moment for the many blocks that were asked for: every commit costs two syncs, however little it holds.
 
 use crate::cpu::Verifying;
+use crate::gaps::OpenGaps;
 use crate::room::Taken;
 use crate::session::{CreditLeft, Ended, Outgoing};
 use std::collections::{HashSet, VecDeque};
@@ -106,6 +107,7 @@ impl Flow {
     ) -> Result<(), Ended> {
         let mut open = true;
         let mut next = Next::default();
+        let mut gaps = OpenGaps::default();
         let mut submitted = Instant::now();
         while open || !next.is_empty() || !in_store.is_empty() {
             let ready = !next.is_empty() && in_store.len() < IN_STORE_MAX;
@@ -122,7 +124,7 @@ impl Flow {
                         next.room.join(room);
                         match what {
                             What::Blocks(verifying) => self.take_blocks(verifying, &mut next).await?,
-                            What::Records(first, records) => self.take_records(first, records, &mut next)?,
+                            What::Records(first, records) => self.take_records(first, records, &mut next, &mut gaps)?,
                         }
                     }
                 },
@@ -165,7 +167,13 @@ impl Flow {
         Ok(asked.iter().zip(had).find(|(_, had)| !had).map(|((_, digest), _)| *digest))
     }
 
-    fn take_records(&self, first: RecordNo, records: Vec<AgentRecord>, next: &mut Next) -> Result<(), Ended> {
+    fn take_records(
+        &self,
+        first: RecordNo,
+        records: Vec<AgentRecord>,
+        next: &mut Next,
+        gaps: &mut OpenGaps,
+    ) -> Result<(), Ended> {
         for (i, fact) in records.into_iter().enumerate() {
             if fact.stream.is_of_the_hub() {
                 let stream = fact.stream.0;
@@ -173,7 +181,8 @@ impl Flow {
             }
             match FileEvent::decode(&fact) {
                 Ok(FileEvent::Content(stored)) => self.check_content(&stored.content, next)?,
-                Ok(_) | Err(PayloadError::Unknown { .. }) => {}
+                Ok(event) => gaps.heard(&event, &self.store, self.machine)?,
+                Err(PayloadError::Unknown { .. }) => {}
                 Err(damaged) => return Err(Ended::violation(damaged.to_string())),
             }
             let n = RecordNo(first.0.saturating_add(i as u64));

@@ -11,6 +11,7 @@ mod away;
 pub mod cpu;
 mod flow;
 pub mod flush;
+mod gaps;
 pub mod hub;
 mod intake;
 mod own;

@@ -36,6 +36,8 @@ pub struct HubStatus {
 pub struct SizesStatus {
     /// Records in the journal.
     pub records: u64,
+    /// Records of known kinds that could not be read: they are in the journal, and in no answer.
+    pub unread: u64,
     /// Distinct blocks.
     pub blocks: u64,
     /// Bytes of the journal.
@@ -106,6 +108,7 @@ impl Hub {
             },
             sizes: SizesStatus {
                 records: sizes.records,
+                unread: sizes.unread,
                 blocks: sizes.blocks,
                 journal_bytes: sizes.journal_bytes,
                 pack_bytes: sizes.pack_bytes,

@@ -46,6 +46,10 @@ pub const OPEN_PACKS_MAX: usize = 64;
 /// Files that a verify report names for one damaged block; the number of all is given too.
 pub const AFFECTED_MAX: usize = 100;
 
+/// Gaps of one root that are open at once and kept apart; further ones are made one with the last of them, so that an
+/// agent that begins anew without end, by mischance or on purpose, costs no memory.
+pub const OPEN_GAPS_EACH_MAX: usize = 8;
+
 /// Directories that are climbed to make a path. The kernel lets trees be deeper than `PATH_MAX`, and of what lies below
 /// this depth the path is not told; but a cycle made by a damaged or lying peer must end.
 pub const DEPTH_MAX: usize = 4096;

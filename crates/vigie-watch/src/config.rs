@@ -67,6 +67,9 @@ pub enum StartError {
     /// The kernel gives no way to be told of changes.
     #[error("cannot be told of changes by the kernel (inotify): {0}; see fs.inotify.max_user_instances")]
     Kernel(std::io::Error),
+    /// `/proc` cannot be used.
+    #[error("cannot watch without /proc, which leads to open directories: {0}")]
+    Proc(std::io::Error),
     /// A pattern that is not in the syntax of `.gitignore`.
     #[error("cannot read the ignore pattern `{pattern}`: {why}")]
     Pattern {

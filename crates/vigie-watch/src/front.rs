@@ -3,7 +3,7 @@
 
 use crate::config::{Config, StartError};
 use crate::engine::{Engine, Fact, Heard};
-use crate::files::{Files, RealFiles};
+use crate::files::{Files, RealFiles, check_proc};
 use crate::kernel::Inotify;
 use crate::read::{AsRead, ReadJob, ReadOutcome};
 use std::io;
@@ -75,6 +75,7 @@ pub fn watch(mut config: Config, stop: &Stop, show: &mut dyn FnMut(Seen) -> bool
     let (clock, files) = (Arc::new(SystemClock::default()), Arc::new(RealFiles::new()));
     let owner = std::thread::current();
     stop.will_wake(owner.clone());
+    check_proc().map_err(StartError::Proc)?;
     let kernel = Inotify::open(Arc::new(move || owner.unpark())).map_err(WatchError::Kernel)?;
     let mut scans = config.roots.len();
     let mut engine = Engine::new(config, Box::new(kernel), files.clone(), clock.clone())?;

@@ -87,7 +87,7 @@ pub mod status;
 
 pub use config::{Config, StartError};
 pub use engine::{CookieId, Engine, Fact, Heard, SnapshotError, Step};
-pub use files::{Files, RealFiles};
+pub use files::{Files, RealFiles, check_proc};
 pub use kernel::{Inotify, Kernel, Wake};
 pub use read::{AsRead, Chunker, LastRoot, Piece, ReadEnd, ReadJob, ReadOutcome, Reader};
 pub use status::{RootState, RootStatus, Status};

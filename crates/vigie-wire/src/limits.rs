@@ -19,9 +19,9 @@ pub const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// behind one of these, an eighth of a second at 1 Mbit/s.
 pub const PIECE_BYTES_AIM: usize = 16 * 1024;
 
-/// Largest stored (perhaps compressed) form of a block. A codec that makes a block larger than this is
-/// not worth its name: send it raw. The slack is what zstd adds to bytes that it can't compress.
-pub const STORED_BYTES_MAX: usize = BLOCK_BYTES_MAX + 4096;
+/// Largest stored (perhaps compressed) form of a block: what the store takes. A codec that makes a block larger than it
+/// was is not worth its name: send it raw.
+pub const STORED_BYTES_MAX: usize = BLOCK_BYTES_MAX;
 
 /// Bodies of `Hello` and `Welcome`: numbers and [`FEATURES_MAX`] short names.
 pub const GREETING_BYTES_MAX: usize = 8 * 1024;
@@ -154,6 +154,5 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(PAYLOAD_BYTES_MAX + FIELDS_BYTES < FRAME_BYTES_MAX);
-const _: () = assert!(STORED_BYTES_MAX > BLOCK_BYTES_MAX);
 const _: () = assert!(2 * CERTIFICATE_BYTES_MAX < STRANGER_FRAME_BYTES_MAX);
 const _: () = assert!(CALL_BODY_BYTES_MAX as u64 + REPLY_PART_COST_BYTES <= REPLY_WINDOW_BYTES / 2);

@@ -1,6 +1,7 @@
 //! Default directories and sockets, and the names of this machine.
 
 use crate::failure::Failure;
+use crate::service::agent::MOUNT_PROC;
 use std::path::{Path, PathBuf};
 use vigie_model::machines::check_machine_name;
 
@@ -58,8 +59,9 @@ fn default_dir(for_root: &str, variable: &str, below_home: &str, option: &str) -
 /// The host name, as a machine's name.
 pub(crate) fn host_name() -> Result<String, Failure> {
     const FILE: &str = "/proc/sys/kernel/hostname";
-    let text = std::fs::read_to_string(FILE)
-        .map_err(|e| Failure::failed(format!("cannot read the host name from {FILE}")).because(&e))?;
+    let text = std::fs::read_to_string(FILE).map_err(|e| {
+        Failure::failed(format!("cannot read the host name from {FILE}")).because(&e).hint(MOUNT_PROC)
+    })?;
     let name = text.trim().to_owned();
     match check_machine_name(&name) {
         Ok(()) => Ok(name),

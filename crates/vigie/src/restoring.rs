@@ -16,7 +16,7 @@ use vigie_web::text::Shown;
 const PIECES_WAITING: usize = 16;
 
 /// Paths and problems that are named to people; scripts get all that are known.
-const NAMED: usize = 20;
+pub(crate) const NAMED: usize = 20;
 
 /// A body, read from a blocking thread.
 pub(crate) struct PieceReader {
@@ -78,6 +78,10 @@ pub(crate) fn report(
         }
         more(context, list.count, list.first.len(), what);
     }
+    for left in summary.left_out.first.iter().take(NAMED) {
+        context.out.warn(&format!("{}: {}", named(&left.path), left.cause.told()));
+    }
+    more(context, summary.left_out.count, summary.left_out.first.len(), "more than a stream can hold");
     for problem in summary.problems.first.iter().take(NAMED) {
         context.out.warn(&problem.to_string());
     }
@@ -101,7 +105,7 @@ fn more(context: &Context, count_all: u64, known: usize, what: &str) {
     }
 }
 
-fn named(path: &[u8]) -> String {
+pub(crate) fn named(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { escaped(path) }
 }
 
@@ -121,6 +125,13 @@ fn as_json(summary: &Summary, dry_run: bool) -> Value {
         .iter()
         .map(|p| json!({"path": Shown::new(&p.path).text, "act": p.act.as_str(), "why": p.why}))
         .collect();
+    let left_out: Vec<Value> = summary
+        .left_out
+        .first
+        .iter()
+        .map(|left| (Shown::new(&left.path), left.cause.as_str()))
+        .map(|(path, why)| json!({"path": path.text, "path_b64": path.b64, "why": why}))
+        .collect();
     json!({
         "dry_run": dry_run,
         "exact": summary.is_exact(),
@@ -133,6 +144,7 @@ fn as_json(summary: &Summary, dry_run: bool) -> Value {
         "damaged": list(&summary.damaged),
         "missing": list(&summary.missing),
         "unseen": list(&summary.unseen),
+        "left_out": {"count": summary.left_out.count, "first": left_out},
         "problems": {"count": summary.problems.count, "first": problems},
     })
 }

@@ -86,6 +86,7 @@ pub(crate) const BANNED: &[(&str, &str)] = &[
 /// Files that may allow `unsafe`, each because of a system call that no safe wrapper offers.
 pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ("crates/vigie-watch/src/files/handle.rs", "name_to_handle_at(2) and FS_IOC_GETFSUUID"),
+    ("crates/vigie-watch/src/files/xattrat.rs", "listxattrat(2) and getxattrat(2)"),
     ("crates/vigie-watch/tests/it/real.rs", "truncate(2), by path"),
     ("crates/vigie-wire/src/socket.rs", "TCP_NOTSENT_LOWAT"),
     ("crates/vigie-role/src/clock.rs", "a timer in the runtime"),

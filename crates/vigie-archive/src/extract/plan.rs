@@ -25,7 +25,9 @@ pub(super) fn plan<R: Read>(
         Plan { shared, target, admission: Admission::new(), tree: None, summary: Summary::default() };
     let done = plan.entries(reader, observe);
     let counts = reader.counts();
-    let summary = Summary { entries: counts.entries, bytes: counts.bytes, end: reader.end(), ..plan.summary };
+    let left_out = reader.left_out().clone();
+    let (entries, bytes) = (counts.entries, counts.bytes);
+    let summary = Summary { entries, bytes, left_out, end: reader.end(), ..plan.summary };
     (summary, done)
 }
 

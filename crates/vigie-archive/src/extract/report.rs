@@ -1,6 +1,6 @@
 //! What an extraction tells: while it runs, and at its end.
 
-use crate::entry::Counts;
+use crate::entry::{Counts, LeftOut};
 use crate::limits::LISTED_MAX;
 use std::fmt;
 use vigie_model::path::fmt_bytes;
@@ -169,6 +169,8 @@ pub struct Summary {
     pub missing: PathList,
     /// Directories that were not seen whole: they hold what was known last.
     pub unseen: PathList,
+    /// What the stream says that it lacks.
+    pub left_out: Listed<LeftOut>,
     /// What could not be done, path by path.
     pub problems: Listed<Problem>,
     /// What the stream's end says it holds; `None` until it was read.
@@ -183,6 +185,7 @@ impl Summary {
             && self.damaged.is_empty()
             && self.missing.is_empty()
             && self.unseen.is_empty()
+            && self.left_out.is_empty()
             && self.problems.is_empty()
     }
 }

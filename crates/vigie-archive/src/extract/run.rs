@@ -81,6 +81,7 @@ impl<'a> Run<'a> {
         self.pool.drain();
         self.finish_directories();
         self.progress(reader, 0);
+        self.summary.left_out = reader.left_out().clone();
         self.summary.end = reader.end();
         (self.summary, done)
     }

@@ -2,9 +2,13 @@
 
 use crate::peer::{Agent, WITHIN, card, now, start};
 use bytes::Bytes;
+use vigie_model::files::GapOpened;
+use vigie_model::limits::BLOCK_BYTES_MAX;
 use vigie_model::machines::Enrolled;
-use vigie_model::{RecordNo, Seq};
-use vigie_wire::frame::{CloseCode, Records, RefuseCode, Request};
+use vigie_model::{BlockKind, BytePath, Digest, FileEvent, GapCause, RecordNo, Seq};
+use vigie_store::Health;
+use vigie_wire::frame::{BlockHead, BlockStart, CloseCode, Records, RefuseCode, Request};
+use vigie_wire::limits::PIECE_BYTES_AIM;
 use vigie_wire::{Frame, Peer, memory_pair};
 
 #[tokio::test]
@@ -28,6 +32,86 @@ async fn a_machine_cannot_say_who_is_who() {
     assert_eq!(close.code, CloseCode::Protocol, "{}", close.reason);
     assert_eq!(hub.store().machine_named("victim").unwrap(), Some(victim));
     assert_eq!(*hub.store().tail().borrow(), Seq(recorded));
+    assert!(running.shutdown(WITHIN).await);
+}
+
+/// It decompresses to what its digest says, and yet the store takes no block that long: the peer is at fault, not the hub.
+#[tokio::test]
+async fn a_block_that_is_longer_stored_than_any_may_be_is_a_violation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, running) = start(dir.path()).await;
+    let machine = hub.enrol_machine("m").await.unwrap();
+    let recorded = hub.store().sizes();
+    let raw = vec![7; BLOCK_BYTES_MAX];
+    // RFC 8878, made by hand: a frame in a single segment, of its length, of blocks that are not compressed.
+    let mut stored = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
+    stored.extend_from_slice(&(raw.len() as u32).to_le_bytes());
+    let pieces = raw.chunks(1024);
+    let last = pieces.len() - 1;
+    for (i, piece) in pieces.enumerate() {
+        let head = (piece.len() as u32) << 3 | u32::from(i == last);
+        stored.extend_from_slice(&head.to_le_bytes()[..3]);
+        stored.extend_from_slice(piece);
+    }
+    let digest = Digest::of_data(&raw);
+    let (raw_len, stored_len) = (raw.len() as u32, stored.len() as u32);
+    let head = BlockHead { digest, kind: BlockKind::Data, codec: 1, raw_len, stored_len };
+
+    let mut agent = Agent::connect(&hub, machine, 1, 1).await;
+    let mut pieces = stored.chunks(PIECE_BYTES_AIM).map(Bytes::copy_from_slice);
+    agent.send(Frame::BlockStart(BlockStart { head, piece: pieces.next().unwrap() })).await;
+    for piece in pieces {
+        // Nobody has to read on behind a violation.
+        if agent.try_send(Frame::BlockMore(piece)).await.is_err() {
+            break;
+        }
+    }
+    let close = agent.until_closed().await;
+    assert_eq!(close.code, CloseCode::Protocol, "{}", close.reason);
+    assert!(close.reason.contains("stored form is larger"), "{}", close.reason);
+    assert_eq!((hub.store().health(), hub.store().sizes().blocks), (Health::Ok, recorded.blocks));
+    let mut again = Agent::connect(&hub, machine, 2, 2).await;
+    again.tell(1).await;
+    drop((agent, again));
+    assert!(running.shutdown(WITHIN).await);
+}
+
+/// The hub remembers gaps for as long as they are open.
+#[tokio::test]
+async fn gaps_opened_without_end_are_a_violation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, running) = start(dir.path()).await;
+    let machine = hub.enrol_machine("m").await.unwrap();
+    let opened = |i: u64| {
+        let root = BytePath::normalise(format!("/{i}/{}", "d/".repeat(1_000)).as_bytes()).unwrap();
+        FileEvent::GapOpened(GapOpened { root, cause: GapCause::FirstScan, since: None }).encode(now())
+    };
+    // Over two connections: what an earlier one left open counts.
+    let mut agent = Agent::connect(&hub, machine, 1, 1).await;
+    for i in 0..400 {
+        agent.send(Frame::Records(Records { first_n: RecordNo(i + 1), records: vec![opened(i)] })).await;
+    }
+    agent.until(Frame::Ack { n: RecordNo(400) }).await;
+    agent.leave().await;
+    let mut agent = Agent::connect(&hub, machine, 1, 2).await;
+    for i in 400..600 {
+        let frame = Frame::Records(Records { first_n: RecordNo(i + 1), records: vec![opened(i)] });
+        // Nobody has to read on behind a violation.
+        if agent.try_send(frame).await.is_err() {
+            break;
+        }
+    }
+    let close = agent.until_closed().await;
+    assert_eq!(close.code, CloseCode::Protocol, "{}", close.reason);
+    assert!(close.reason.contains("gaps of 4"), "{}", close.reason);
+    let open = hub.store().gaps(machine).unwrap().len();
+    assert!((400..600).contains(&open), "{open}");
+
+    // Another machine is none the worse for it.
+    let other = hub.enrol_machine("other").await.unwrap();
+    let mut agent = Agent::connect(&hub, other, 1, 3).await;
+    agent.tell(1).await;
+    drop(agent);
     assert!(running.shutdown(WITHIN).await);
 }
 

@@ -12,3 +12,4 @@ mod peer;
 mod room;
 mod stopping;
 mod tree;
+mod unread;

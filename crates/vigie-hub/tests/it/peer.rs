@@ -11,7 +11,7 @@ use vigie_model::{
 use vigie_role::clock::Alarm;
 use vigie_store::Store;
 use vigie_wire::frame::{Close, CloseCode, Hello, InstanceId, Records, Versions};
-use vigie_wire::{Frame, FrameReader, FrameWriter, MachineCard, Peer, memory_pair};
+use vigie_wire::{Frame, FrameReader, FrameWriter, MachineCard, Peer, WireError, memory_pair};
 
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
@@ -68,8 +68,23 @@ impl Agent {
         self.writer.flush().await.unwrap();
     }
 
+    /// Sends to a hub that may have closed already.
+    pub(crate) async fn try_send(&mut self, frame: Frame) -> Result<(), WireError> {
+        self.writer.send(&frame).await?;
+        self.writer.flush().await
+    }
+
     pub(crate) async fn next(&mut self) -> Frame {
         tokio::time::timeout(WITHIN, self.reader.next()).await.expect("in time").unwrap().unwrap()
+    }
+
+    /// Waits for the hub's reason to close, whatever else comes before it.
+    pub(crate) async fn until_closed(&mut self) -> Close {
+        loop {
+            if let Frame::Close(close) = self.next().await {
+                return close;
+            }
+        }
     }
 
     /// Waits for this frame, whatever else comes before it.

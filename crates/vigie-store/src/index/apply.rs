@@ -8,6 +8,7 @@ use crate::body::{Body, Run};
 use crate::error::KvError;
 use crate::journal::Frame;
 use crate::kv::{Change, Order, Table};
+use crate::limits::OPEN_GAPS_EACH_MAX;
 use crate::types::LastOf;
 use minicbor::{Decode, Encode};
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,7 @@ use vigie_model::{
 };
 
 /// Version of all rows. An index of another version is rebuilt.
-pub(crate) const INDEX_VERSION: u32 = 6;
+pub(crate) const INDEX_VERSION: u32 = 7;
 
 /// How far the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -88,6 +89,13 @@ pub(crate) struct GapRow {
     pub opened: (Seq, UnixNanos),
     #[n(4)]
     pub closed: Option<(Seq, UnixNanos)>,
+}
+
+impl GapRow {
+    /// From when on changes may be missing: before the record that says so, or at it.
+    fn begins(&self) -> UnixNanos {
+        self.since.map_or(self.opened.1, |since| since.min(self.opened.1))
+    }
 }
 
 /// What is in memory of one machine.
@@ -391,8 +399,22 @@ impl Rows<'_> {
             FileEvent::Content(stored) => self.node(stored.node, CONTENT, to_cbor(&stored.content)),
             FileEvent::GapOpened(GapOpened { root, cause, since }) => {
                 let (root, cause, since, opened) = (root.clone(), *cause, *since, self.stamp);
-                open_gaps.push(GapRow { root, cause, since, opened, closed: None });
-                self.gap(&open_gaps[open_gaps.len() - 1]);
+                let gap = GapRow { root, cause, since, opened, closed: None };
+                let of_root = open_gaps.iter().filter(|open| open.root == gap.root).count();
+                let last = open_gaps.iter_mut().rev().find(|open| open.root == gap.root);
+                match last.filter(|_| of_root >= OPEN_GAPS_EACH_MAX) {
+                    // They close together, and it was open before: it covers both once it begins early enough.
+                    Some(last) => {
+                        if gap.begins() < last.begins() {
+                            last.since = Some(gap.begins());
+                            self.gap(last);
+                        }
+                    }
+                    None => {
+                        self.gap(&gap);
+                        open_gaps.push(gap);
+                    }
+                }
             }
             FileEvent::GapClosed(closed) => {
                 for gap in open_gaps.iter_mut().filter(|gap| gap.root == closed.root) {

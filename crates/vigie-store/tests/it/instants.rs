@@ -4,6 +4,7 @@ use crate::support::*;
 use std::sync::Arc;
 use std::time::Duration;
 use vigie_model::*;
+use vigie_store::limits::OPEN_GAPS_EACH_MAX;
 use vigie_store::{InstantError, Options, Store};
 
 const R: NodeId = NodeId([1; 16]);
@@ -121,5 +122,41 @@ fn gaps_cover_the_time_that_was_not_seen() {
     assert_eq!(gaps.len(), 2);
     assert!(gaps.iter().all(|gap| gap.closed.is_some()), "a gap is closed after a restart too");
     assert_eq!(gaps[0].closed, Some((Seq(5), UnixNanos(500))));
+    running.stop();
+}
+
+/// An agent that begins anew without end never closes a gap; what is kept of it must stay small, and cover all the same.
+#[test]
+fn gaps_of_one_root_that_are_opened_without_end_become_one() {
+    let tmp = tempfile::tempdir().unwrap();
+    let running = running(&tmp.path().join("s"));
+    let mut facts = Facts::new();
+    facts.observed = 999;
+    facts.add(gap_opened("/b", None));
+    for i in 0..100 {
+        facts.add(gap_opened("/a", Some(900 - 5 * i)));
+    }
+    facts.commit(&running);
+    let of_a = |store: &Store| {
+        let gaps = store.gaps(MACHINE).unwrap();
+        gaps.into_iter().filter(|gap| gap.root.as_bytes() == b"/a").collect::<Vec<_>>()
+    };
+    let inside = |store: &Store, time| {
+        let found = store.resolve(MACHINE, Instant::Time(UnixNanos(time))).unwrap();
+        found.inside.iter().filter(|gap| gap.root.as_bytes() == b"/a").count()
+    };
+    assert_eq!(of_a(&running.store).len(), OPEN_GAPS_EACH_MAX);
+    assert_eq!(of_a(&running.store).last().unwrap().since, Some(UnixNanos(405)), "the earliest of all");
+    assert_eq!(inside(&running.store, 1_050), OPEN_GAPS_EACH_MAX);
+    running.stop();
+
+    let running = self::running(&tmp.path().join("s"));
+    let mut facts = Facts::after(&running.store);
+    facts.add(gap_opened("/a", Some(300))).add(gap_closed("/a")).commit(&running);
+    let gaps = of_a(&running.store);
+    assert_eq!(gaps.len(), OPEN_GAPS_EACH_MAX, "they are counted after a restart, too");
+    assert_eq!(gaps.last().unwrap().since, Some(UnixNanos(300)));
+    assert!(gaps.iter().all(|gap| gap.closed.is_some()), "they close together");
+    assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
     running.stop();
 }

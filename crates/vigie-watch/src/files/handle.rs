@@ -1,5 +1,4 @@
-//! `name_to_handle_at(2)` and the file system's id: what identities rest on. Neither is in rustix, so this is
-//! the crate's one place of `unsafe`.
+//! `name_to_handle_at(2)` and the file system's id: what identities rest on. Neither is in rustix.
 
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::ffi::CStr;

@@ -6,9 +6,12 @@
 mod handle;
 mod kinds;
 pub mod mounts;
+mod proc;
 mod real;
+mod xattrat;
 mod xattrs;
 
+pub use proc::check_proc;
 pub use real::RealFiles;
 
 use std::fmt;

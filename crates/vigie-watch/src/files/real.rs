@@ -217,13 +217,6 @@ struct RealDir {
     systems: Arc<Systems>,
 }
 
-impl RealDir {
-    /// A path that names an entry without a race, for calls that know no directory descriptor.
-    fn proc_path(&self, name: &[u8]) -> Vec<u8> {
-        [format!("/proc/self/fd/{}/", self.fd.as_raw_fd()).as_bytes(), name].concat()
-    }
-}
-
 impl Dir for RealDir {
     fn place(&self) -> Place {
         Place::Descriptor(self.fd.as_raw_fd())
@@ -270,11 +263,11 @@ impl Dir for RealDir {
     }
 
     fn xattrs(&self, name: &[u8]) -> io::Result<Vec<Xattr>> {
-        xattrs::read(&self.proc_path(name))
+        xattrs::read(self.fd.as_fd(), name)
     }
 
     fn xattrs_self(&self) -> io::Result<Vec<Xattr>> {
-        xattrs::read(&self.proc_path(b"."))
+        xattrs::read(self.fd.as_fd(), b"")
     }
 
     fn read_small(&self, name: &[u8], max: usize) -> io::Result<Vec<u8>> {

@@ -20,6 +20,8 @@ pub(super) struct Paths {
     by_path: BTreeMap<(MachineId, PathBytes), NodeId>,
     lost: HashMap<Key, PathBytes>,
     roots: HashMap<MachineId, Vec<BytePath>>,
+    /// A path was asked for that is deeper than is climbed.
+    too_deep: bool,
 }
 
 impl Paths {
@@ -30,6 +32,7 @@ impl Paths {
             by_path: BTreeMap::new(),
             lost: HashMap::new(),
             roots: HashMap::new(),
+            too_deep: false,
         }
     }
 
@@ -92,6 +95,11 @@ impl Paths {
         Ok(paths)
     }
 
+    /// Whether a path could not be told since the last question, because it is too deep, or leads in a circle.
+    pub(super) fn take_too_deep(&mut self) -> bool {
+        std::mem::take(&mut self.too_deep)
+    }
+
     /// The innermost root that holds a path, right after the record `seq`.
     pub(super) fn root_of(
         &mut self,
@@ -138,6 +146,7 @@ impl Paths {
             }
             names.push((at, name));
             if names.len() > crate::limits::DEPTH_MAX {
+                self.too_deep = true;
                 return Ok(None);
             }
             at = parent;

@@ -2,6 +2,7 @@
 
 use super::paths::{Paths, is_below};
 use super::select::Kind;
+use crate::limits::DEPTH_MAX;
 use crate::messages::LogLine;
 use crate::text::{Shown, rfc3339, to_base64};
 use std::collections::HashMap;
@@ -142,9 +143,17 @@ impl Teller {
                 hit.is_some() || places.from.as_deref().is_some_and(at_or_below) || below.is_none()
             }
         };
+        // It may be about any path of its machine: it is shown, as what cannot be read is.
+        let too_deep = self.paths.take_too_deep() && places.names.is_empty() && places.from.is_none();
+        let wanted = wanted || too_deep;
         if wanted {
             self.fill_places(machine, seq, event, places, line)?;
             fill(event, line);
+        }
+        if too_deep {
+            let why =
+                format!("its path is not told: it lies deeper than {DEPTH_MAX} directories, or in a circle");
+            line.message = Some(why);
         }
         Ok(wanted)
     }

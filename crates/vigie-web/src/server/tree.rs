@@ -13,8 +13,9 @@ use axum::response::Response;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use vigie_archive::{ContentState, FileEnd, TreeWriter, WriteError};
-use vigie_model::{BytePath, MachineId, NodeId, NodeType, Seq};
+use vigie_archive::limits::ENTRY_PATH_BYTES_MAX;
+use vigie_archive::{ContentState, FileEnd, LeftOutCause, TreeWriter, WriteError};
+use vigie_model::{BytePath, MachineId, Metadata, NodeId, NodeType, PathError, Seq};
 use vigie_store::{NodeVersion, ReadError, Store, StoreError};
 
 /// Objects that are handed from the walk to the writer at once.
@@ -63,6 +64,7 @@ fn write(store: &Store, found: &Found, writer: BodyWriter) {
         out: TreeWriter::new(writer, name),
         seen: HashSet::new(),
         first: HashMap::new(),
+        left_out: HashSet::new(),
     };
     match job.all(found) {
         Ok(()) => match job.out.finish() {
@@ -102,6 +104,8 @@ struct Job<'a> {
     seen: HashSet<NodeId>,
     /// Path in the stream of those that were met again.
     first: HashMap<NodeId, Vec<u8>>,
+    /// Nodes of which a name was left out, and none is in the stream.
+    left_out: HashSet<NodeId>,
 }
 
 impl Job<'_> {
@@ -111,7 +115,9 @@ impl Job<'_> {
         let is_directory = top.is_directory();
         self.object(&top)?;
         if is_directory {
-            self.below(TreeWalk::new(self.store, self.machine, self.seq, node, true))?;
+            self.below(
+                TreeWalk::new(self.store, self.machine, self.seq, node, true).down_to(ENTRY_PATH_BYTES_MAX),
+            )?;
         }
         Ok(())
     }
@@ -135,22 +141,51 @@ impl Job<'_> {
     }
 
     fn object(&mut self, step: &Step) -> Result<(), TreeError> {
-        let meta = &step.version.state.meta;
-        if step.is_directory() {
-            let written = match step.version.state.pending {
-                true => self.out.unseen_directory(&step.path, meta),
-                false => self.out.directory(&step.path, meta),
-            };
-            return Ok(written?);
+        let written = if step.is_directory() { self.directory(step) } else { self.name(step) };
+        let cause = match written {
+            Err(TreeError::Write(WriteError::TooLarge(_))) => LeftOutCause::TooMuchMetadata,
+            Err(TreeError::Write(WriteError::Path(PathError::TooLong(_)))) => LeftOutCause::PathTooLong,
+            other => return other,
+        };
+        if !step.is_directory() && !self.seen.contains(&step.node) {
+            self.left_out.insert(step.node);
         }
-        if !self.seen.insert(step.node) {
+        Ok(self.out.leave_out(&step.path, cause)?)
+    }
+
+    fn directory(&mut self, step: &Step) -> Result<(), TreeError> {
+        let mut write = |meta: &Metadata| match step.version.state.pending {
+            true => self.out.unseen_directory(&step.path, meta),
+            false => self.out.directory(&step.path, meta),
+        };
+        let meta = &step.version.state.meta;
+        match write(meta) {
+            // What lies below needs it.
+            Err(WriteError::TooLarge(_)) => {
+                write(&Metadata { xattrs: Vec::new(), mode: meta.mode & 0o700, ..meta.clone() })?;
+                Ok(self.out.leave_out(&step.path, LeftOutCause::OnlyAttributes)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// A name of what is no directory: with the object itself the first time it is met, or the first time after
+    /// names that had to be left out.
+    fn name(&mut self, step: &Step) -> Result<(), TreeError> {
+        let meta = &step.version.state.meta;
+        if self.seen.contains(&step.node) {
             let first = self.first_path(step)?;
             return Ok(self.out.hard_link(&step.path, &first, meta)?);
         }
         match meta.node_type {
-            NodeType::File => self.file(&step.path, &step.version),
-            _ => Ok(self.out.other(&step.path, meta)?),
+            NodeType::File => self.file(&step.path, &step.version)?,
+            _ => self.out.other(&step.path, meta)?,
         }
+        self.seen.insert(step.node);
+        if self.left_out.remove(&step.node) {
+            self.first.insert(step.node, step.path.clone());
+        }
+        Ok(())
     }
 
     fn file(&mut self, path: &[u8], version: &NodeVersion) -> Result<(), TreeError> {
@@ -188,6 +223,7 @@ impl Job<'_> {
             path.extend_from_slice(name.as_bytes());
             let below = path.strip_prefix(self.top.as_bytes()).map(|p| p.strip_prefix(b"/").unwrap_or(p));
             if let Some(below) = below
+                && below.len() <= ENTRY_PATH_BYTES_MAX
                 && walks_before(below, &first)
             {
                 first = below.to_vec();

@@ -28,6 +28,8 @@ pub(super) struct TreeWalk {
     machine: MachineId,
     seq: Seq,
     recursive: bool,
+    /// Directories whose path is longer are not gone into.
+    path_bytes_max: usize,
     levels: Vec<Level>,
     /// Where it is, below the top.
     path: Vec<u8>,
@@ -50,7 +52,14 @@ struct Level {
 impl TreeWalk {
     pub(super) fn new(store: &Store, machine: MachineId, seq: Seq, top: NodeId, recursive: bool) -> Self {
         let (levels, met) = (vec![Level::new(top, 0)], HashSet::from([top]));
-        TreeWalk { store: store.clone(), machine, seq, recursive, levels, path: Vec::new(), met }
+        let (store, path_bytes_max, path) = (store.clone(), usize::MAX, Vec::new());
+        TreeWalk { store, machine, seq, recursive, path_bytes_max, levels, path, met }
+    }
+
+    /// Gives directories with longer paths without what lies below them.
+    pub(super) fn down_to(mut self, path_bytes_max: usize) -> Self {
+        self.path_bytes_max = path_bytes_max;
+        self
     }
 
     /// The next object.
@@ -79,7 +88,9 @@ impl TreeWalk {
                 continue;
             };
             if self.recursive && version.state.meta.node_type == NodeType::Directory {
-                if self.met.insert(node) {
+                if self.path.len() > self.path_bytes_max {
+                    // Whoever asked says so.
+                } else if self.met.insert(node) {
                     self.levels.push(Level::new(node, self.path.len()));
                 } else {
                     tracing::error!(%node, "a directory is recorded at two places: it is shown empty at the second");

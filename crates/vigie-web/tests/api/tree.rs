@@ -1,10 +1,12 @@
 //! `GET ls`, `GET cat` and `GET tree`
 
 use crate::world::{ROOT, World, at, content, meta, name, node, path, second};
-use vigie_archive::{Counts, survey};
+use vigie_archive::{Counts, LeftOutCause, survey};
 use vigie_model::files::{ContentStored, Created, GapOpened, Linked, Seen, Unseen, UnseenCause};
 use vigie_model::machines::Enrolled;
-use vigie_model::{FileEvent, GapCause, Instant, MachineId, NodeId, NodeType, Seq, UnixNanos};
+use vigie_model::{
+    EdgeName, FileEvent, GapCause, Instant, MachineId, Metadata, NodeId, NodeType, Seq, UnixNanos, Xattr,
+};
 use vigie_web::client::{ClientError, Pieces};
 use vigie_web::messages::{Answer, Away, ContentState, Entry, ErrorKind, LogQuery, TreeQuery};
 
@@ -22,7 +24,7 @@ fn paths(entries: &[Entry]) -> Vec<&str> {
 }
 
 async fn all(pieces: Pieces) -> Vec<u8> {
-    pieces.whole(1 << 20).await.unwrap().to_vec()
+    pieces.whole(1 << 24).await.unwrap().to_vec()
 }
 
 fn refusal<T>(answer: Result<T, ClientError>) -> ErrorKind {
@@ -277,6 +279,107 @@ async fn what_could_not_be_seen_whole_is_no_empty_directory() {
     let lines = world.log(LogQuery { kind: Some("unseen".into()), ..LogQuery::default() }).await;
     let told: Vec<_> = lines.iter().map(|line| (line.path.as_deref(), line.cause.as_deref())).collect();
     assert_eq!(told, [(Some("/srv/dir"), Some("unlisted"))]);
+}
+
+/// Neither may cost the rest of the tree: what a stream cannot hold is left out, and said.
+#[tokio::test]
+async fn what_no_stream_can_hold_is_left_out_and_named() {
+    let mut world = World::start().await;
+    let far = |n: u16| NodeId([[0xfa; 14].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap());
+    let created = |parent, entry: &[u8], node, meta| {
+        let name = EdgeName::Entry(name(entry));
+        FileEvent::Created(Created { parent, name, node, meta, pending: false })
+    };
+    // 257 names of 255 bytes: past 64 KiB. In the last directory lies a first name of what `z` and `zz` are, too.
+    let mut parent = ROOT;
+    let mut deep = Vec::new();
+    for level in 0..257 {
+        let child = far(1_000 + level);
+        deep.push(created(parent, &[b'd'; 255], child, meta(NodeType::Directory, 0)));
+        parent = child;
+    }
+    deep.push(created(parent, b"x", far(2_000), meta(NodeType::Fifo, 0)));
+    world.tell_all(deep).await;
+    // An equals sign takes three bytes in the stream.
+    let name_of_attribute = [&b"user."[..], &[b'='; 720_000]].concat();
+    let fat = |node_type| {
+        let xattrs = vec![Xattr { name: name_of_attribute.clone(), value: vec![1] }];
+        Metadata { xattrs, mode: 0o775, ..meta(node_type, 0) }
+    };
+    world.tell(created(ROOT, b"fat", far(3_000), fat(NodeType::Fifo))).await;
+    world.tell(created(ROOT, b"fatdir", far(3_001), fat(NodeType::Directory))).await;
+    world
+        .tell_all([
+            created(far(3_001), b"in", far(3_002), meta(NodeType::Fifo, 0)),
+            FileEvent::Linked(Linked { parent: ROOT, name: name(b"z"), node: far(2_000) }),
+            FileEvent::Linked(Linked { parent: ROOT, name: name(b"zz"), node: far(2_000) }),
+        ])
+        .await;
+
+    let (_, pieces) = world.client.tree(&at("/srv", Instant::Now)).await.unwrap();
+    let stream = all(pieces).await;
+    let target = world.dir.path().join("restored");
+    let options = vigie_archive::Options::default();
+    let summary = vigie_archive::extract(&stream[..], &target, &options, &mut |_| {}).unwrap();
+    assert!(!summary.is_exact());
+    assert_eq!((summary.left_out.count, summary.end.unwrap().left_out), (3, 3));
+    let told: Vec<_> = summary.left_out.first.iter().map(|left| (left.cause, left.path.clone())).collect();
+    let start_of_long = [b'd'; 255].repeat(257);
+    assert_eq!(told[0].0, LeftOutCause::PathTooLong);
+    assert_eq!(told[0].1.len(), vigie_archive::limits::LEFT_OUT_PATH_BYTES_MAX);
+    assert_eq!(told[0].1[..255], start_of_long[..255]);
+    assert_eq!(
+        told[1..],
+        [
+            (LeftOutCause::TooMuchMetadata, b"fat".to_vec()),
+            (LeftOutCause::OnlyAttributes, b"fatdir".to_vec()),
+        ]
+    );
+
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let of = |name: &str| std::fs::symlink_metadata(target.join(name)).unwrap();
+    assert_eq!(std::fs::read(target.join("a")).unwrap(), b"hello\n", "the rest is there");
+    assert!(of("fatdir/in").file_type().is_fifo());
+    assert_eq!(
+        of("fatdir").mode() & 0o7777,
+        0o700,
+        "its lists of access are not known to whoever restores it"
+    );
+    assert!(of("z").file_type().is_fifo() && of("z").ino() == of("zz").ino());
+    assert!(!target.join("fat").exists());
+
+    // A single object that no stream can hold gives an empty stream which says so.
+    let (_, pieces) = world.client.tree(&at("/srv/fat", Instant::Now)).await.unwrap();
+    let (counts, end) = survey(&all(pieces).await[..]);
+    end.unwrap();
+    assert_eq!((counts.entries, counts.left_out), (0, 1));
+}
+
+/// A record whose path cannot be told may be about any path: a log of one must not be silent about it.
+#[tokio::test]
+async fn records_of_what_lies_too_deep_are_shown_and_say_why_they_have_no_path() {
+    let mut world = World::start().await;
+    let far = |n: u16| NodeId([[0xfa; 14].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap());
+    let mut parent = ROOT;
+    let mut deep = Vec::new();
+    for level in 0..4_100 {
+        let (name, node) = (EdgeName::Entry(name(b"d")), far(level));
+        let meta = meta(NodeType::Directory, 0);
+        deep.push(FileEvent::Created(Created { parent, name, node, meta, pending: false }));
+        parent = node;
+    }
+    world.tell_all(deep).await;
+    let query = |text: &str| LogQuery {
+        machine: Some("web01".into()),
+        path: Some(path(text)),
+        newest: Some(1),
+        ..LogQuery::default()
+    };
+    let lines = world.log(query("/srv")).await;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((line.kind.as_str(), line.path.as_deref()), ("created", None));
+    assert!(line.message.as_deref().is_some_and(|why| why.contains("4096 directories")), "{line:?}");
+    assert_eq!(line.node, Some(parent.to_string()));
 }
 
 #[tokio::test]

@@ -4,13 +4,15 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
 use crate::output::{Bar, Output, count, counted, escaped};
-use crate::restoring::{reader, report};
+use crate::restoring::{NAMED, named, reader, report};
 use crate::signals::EndSignals;
 use clap::Args;
 use serde_json::json;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use vigie_archive::{Action, Event, ExtractError, Options, TargetError, check_target, extract, survey};
+use vigie_archive::{
+    Action, Event, ExtractError, Options, TargetError, TreeReader, check_target, extract, pass_over,
+};
 use vigie_model::Instant;
 use vigie_web::client::Client;
 use vigie_web::messages::TreeQuery;
@@ -142,11 +144,13 @@ async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> R
     let (reader, feed) = reader(pieces);
     let surveyed = tokio::task::spawn_blocking(move || {
         let mut through = Through { from: reader, to: std::io::stdout().lock(), refused: None };
-        let surveyed = survey(&mut through);
+        let mut tree = TreeReader::new(&mut through);
+        let whole = pass_over(&mut tree);
+        let surveyed = (tree.counts(), tree.left_out().clone(), whole);
         let flushed = through.to.flush();
         (surveyed, through.refused.map_or(flushed, Err))
     });
-    let ((counts, whole), written) = surveyed.await.map_err(|e| Failure::of(&e))?;
+    let ((counts, left_out, whole), written) = surveyed.await.map_err(|e| Failure::of(&e))?;
     feed.abort();
     written?;
     whole.map_err(|error| Failure::of(&error))?;
@@ -156,9 +160,13 @@ async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> R
         (counts.damaged, "files whose stored content cannot be read"),
         (counts.missing, "files of which no content was ever stored"),
         (counts.unseen, "directories of which not everything could be seen"),
+        (counts.left_out, "objects that a stream cannot hold as they were recorded"),
     ];
     for (number, what) in flaws.into_iter().filter(|(number, _)| *number > 0) {
         context.out.warn(&format!("{what}: {}", count(number)));
+    }
+    for left in left_out.first.iter().take(NAMED) {
+        context.out.warn(&format!("{}: {}", named(&left.path), left.cause.told()));
     }
     let flawed = flaws.iter().any(|(number, _)| *number > 0);
     Ok(Outcome::partial_if(context.warn_of_doubts(&answer) || flawed))

@@ -102,7 +102,7 @@ fn shown_role(out: &Output, role: &RoleStatus) -> String {
 fn shown_hub(out: &Output, hub: &HubStatus) -> Vec<String> {
     let paint = if hub.store == "ok" { Paint::Good } else { Paint::Bad };
     let listen = hub.listen.as_ref().map(|address| format!(", agents on {address}")).unwrap_or_default();
-    let HubSizes { records, blocks, journal_bytes, pack_bytes, index_bytes } = hub.sizes;
+    let HubSizes { records, unread, blocks, journal_bytes, pack_bytes, index_bytes } = hub.sizes;
     let mut lines = vec![
         format!("hub      vigie {}, store {}{listen}", hub.version, out.paint(paint, &hub.store)),
         format!(
@@ -113,8 +113,12 @@ fn shown_hub(out: &Output, hub: &HubStatus) -> Vec<String> {
             bytes(pack_bytes),
             bytes(index_bytes)
         ),
-        String::new(),
     ];
+    if unread > 0 {
+        let unread = format!("{} cannot be read, and take no part in any answer", counted(unread, "record"));
+        lines.push(format!("         {}", out.paint(Paint::Bad, &unread)));
+    }
+    lines.push(String::new());
     if hub.machines.is_empty() {
         lines.push("no machine has enrolled yet: `vigie hub invite NAME` makes a token".to_owned());
         return lines;
@@ -239,6 +243,7 @@ struct HubStatus {
 #[serde(default)]
 struct HubSizes {
     records: u64,
+    unread: u64,
     blocks: u64,
     journal_bytes: u64,
     pack_bytes: u64,
@@ -288,6 +293,16 @@ mod tests {
         assert_eq!(lines[4], "health   up, not ready; load balancers on 10.0.0.5:7780");
         assert!(lines[5].starts_with("drained  ") && lines[5].ends_with(": new kernel"), "{lines:?}");
         assert_eq!(lines.len(), 6, "{lines:?}");
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_are_told_where_there_are_any() {
+        let shown_of = |unread: u64| {
+            let sizes = json!({"records": 9, "unread": unread});
+            shown(&Output::new(true), &json!({"part": "hub", "store": "ok", "sizes": sizes})).unwrap()
+        };
+        assert_eq!(shown_of(2)[2], "         2 records cannot be read, and take no part in any answer");
+        assert_eq!(shown_of(0)[2], "");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::commands::log::{KIND_COLUMNS, change};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Paint, escaped, short_time};
+use crate::service::agent::MOUNT_PROC;
 use crate::service::roots;
 use crate::signals::EndSignals;
 use clap::Args;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use vigie_model::MachineId;
 use vigie_watch::front::{Seen, Stop, WatchError, watch};
-use vigie_watch::{Config, Heard};
+use vigie_watch::{Config, Heard, StartError};
 use vigie_web::journal::unjournaled;
 use vigie_web::messages::LogLine;
 use vigie_web::text::{Shown, rfc3339};
@@ -60,6 +61,7 @@ impl WatchArgs {
         };
         let (watched, printed) = ended.map_err(|e| Failure::of(&e))?;
         watched.map_err(|error| match error {
+            WatchError::Start(StartError::Proc(_)) => Failure::of(&error).hint(MOUNT_PROC),
             WatchError::Start(_) => Failure::of(&error).into_usage(),
             WatchError::Kernel(_) => Failure::of(&error),
         })?;

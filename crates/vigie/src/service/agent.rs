@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 use vigie_agent::{Agent, AgentError, Config, Dial, Running, State};
 use vigie_model::SystemClock;
+use vigie_watch::StartError;
 use vigie_web::server::{HealthSide, Listen, serve_agent};
 
 /// An agent that runs in this process.
@@ -62,9 +63,15 @@ impl AgentService {
     }
 }
 
+/// What to do where `/proc` cannot be used.
+pub(crate) const MOUNT_PROC: &str =
+    "mount it (`mount -t proc proc /proc`), or start the container or chroot with it";
+
 fn failure(error: &AgentError) -> Failure {
     match error {
-        // All of these are found before anything is watched.
+        AgentError::Watch(StartError::Proc(_)) => Failure::of(error).hint(MOUNT_PROC),
+        AgentError::Watch(StartError::Kernel(_)) => Failure::of(error),
+        // All others of these are found before anything is watched.
         AgentError::Watch(_) => Failure::of(error).into_usage(),
         _ => Failure::of(error),
     }

@@ -47,6 +47,32 @@ fn up_shows_changes_as_they_happen_and_brings_them_back() {
     assert!(up.stop().success());
 }
 
+/// Without it every file would look as if it were gone.
+#[test]
+fn root_what_watches_says_at_once_that_proc_is_not_mounted() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("watched");
+    std::fs::create_dir(&dir).unwrap();
+    let without_proc = |args: &[&std::ffi::OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"]).args(args);
+        command.output()
+    };
+    if !without_proc(&["true".as_ref()]).is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: only root may take /proc away, in a namespace of mounts");
+        return;
+    }
+    let data = home.path().join("data");
+    let watch: [&std::ffi::OsStr; 3] = [VIGIE.as_ref(), "watch".as_ref(), dir.as_ref()];
+    let up = [VIGIE.as_ref(), "up".as_ref(), dir.as_ref(), "--data".as_ref(), data.as_ref()];
+    for args in [&watch[..], &up] {
+        let output = without_proc(args).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("/proc") && said.contains("mount -t proc proc /proc"), "{said}");
+    }
+}
+
 #[test]
 fn watch_needs_no_hub() {
     let dir = tempfile::tempdir().unwrap();
