@@ -212,8 +212,10 @@ impl Engine {
         if is_dir {
             self.reads.housed(self.now);
         }
-        if self.is_unlisted(node) {
-            // What was refused under its old name may have been another one that came there.
+        // What was refused under its old name may have been another one that came there; and a comparison may have
+        // been where it is now before it came, and where it was only when it had left.
+        let is_missed = is_dir && here.why.is_live() && self.is_comparing();
+        if self.is_unlisted(node) || is_missed {
             self.push_live(node, true);
         }
         self.make_up_listing(node, here.why);
