@@ -135,7 +135,7 @@ pub struct QueueStatus {
     pub unacknowledged: u64,
     /// Files whose content is still to be read or sent.
     pub contents: u64,
-    /// Age of the oldest fact that is not durable on the hub, in milliseconds.
+    /// Age of the oldest fact that was sent and is not durable on the hub, in milliseconds; 0 while nothing is on its way.
     pub lag_ms: u64,
 }
 

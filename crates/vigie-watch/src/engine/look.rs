@@ -78,15 +78,16 @@ impl Engine {
     /// or its root is gone.
     fn look_again(&mut self, due: &Due) {
         let dir = due.spot.dir;
-        // One that has no name at this moment may get one again: see `Orphan`.
         let root = self.root_of(dir);
         if root.is_some_and(|at| self.is_lost(at)) {
             return;
         }
-        if due.tries < LOOK_TRIES {
+        // One that has no name at this moment may get one again, or go (see `Orphan`): its events may be far back in
+        // the queue.
+        if due.tries < LOOK_TRIES || root.is_none() {
             self.mark_self(dir, Why::NAME, When::Now);
             let when = When::At(self.now + AGAIN * (1 << due.tries));
-            self.mark_tries((*due.spot).clone(), due.why, when, due.tries + 1);
+            self.mark_tries((*due.spot).clone(), due.why, when, (due.tries + 1).min(LOOK_TRIES));
         } else if let Some(at) = root {
             tracing::debug!(root = %self.roots[at].path, "a directory cannot be found: comparing its root");
             self.check_roots = true;
@@ -208,8 +209,13 @@ impl Engine {
         self.index.link(here.dir, here.name, node);
         self.say_arrival(here, id, source);
         self.compare(node, here);
-        if self.is_unlisted(node) {
-            // What was refused under its old name may have been another one that came there.
+        if is_dir {
+            self.reads.housed(self.now);
+        }
+        // What was refused under its old name may have been another one that came there; and a comparison may have
+        // been where it is now before it came, and where it was only when it had left.
+        let is_missed = is_dir && here.why.is_live() && self.is_comparing();
+        if self.is_unlisted(node) || is_missed {
             self.push_live(node, true);
         }
         self.make_up_listing(node, here.why);

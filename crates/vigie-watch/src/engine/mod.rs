@@ -343,8 +343,10 @@ impl Engine {
                     let reads::Taken { live, size, torn, .. } = taken;
                     return Some(ReadJob { node, root, below, size, live, torn });
                 }
-                // It lost its name, or its root is lost: whoever finds it again asks again.
-                _ => {
+                // A directory above it lost its name to another: it comes back with that, or goes with it.
+                None => self.reads.homeless(taken.key),
+                // The comparison that finds the root again asks again.
+                Some(_) => {
                     self.reads.gone(taken.key);
                 }
             }

@@ -77,6 +77,8 @@ pub(super) struct Reads {
     needs: HashMap<Key, Need>,
     waiting: BTreeSet<(Duration, u64, Key)>,
     queued: BTreeSet<(u8, u64, Key)>,
+    /// Parked because they had no path. Some may be wanted elsewhere, or not at all, since.
+    homeless: Vec<Key>,
     next: u64,
 }
 
@@ -249,6 +251,23 @@ impl Reads {
         need.tries += 1;
         need.state = State::Parked;
         need.tries < READ_TRIES
+    }
+
+    /// It has no path now: waits for one. Nothing was tried with that.
+    pub(super) fn homeless(&mut self, key: Key) {
+        if let Some(need) = self.needs.get_mut(&key) {
+            need.state = State::Parked;
+            self.homeless.push(key);
+        }
+    }
+
+    /// Directories have other places than before: those without a path may have one again.
+    pub(super) fn housed(&mut self, now: Duration) {
+        for key in std::mem::take(&mut self.homeless) {
+            if self.is_parked(key) {
+                self.place(key, now, now);
+            }
+        }
     }
 
     /// It was not read, for reasons of the caller's.

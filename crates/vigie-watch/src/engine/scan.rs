@@ -53,6 +53,11 @@ impl Lane {
     pub(super) fn is_idle(&self) -> bool {
         self.stack.is_empty() && self.current.is_none()
     }
+
+    /// Whether anything is listed, or will be, that was listed before.
+    fn is_deep(&self) -> bool {
+        self.stack.iter().chain(self.current.iter().map(|listing| &listing.job)).any(|job| job.deep)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +124,11 @@ impl Engine {
             }
             None => self.begin_root(),
         }
+    }
+
+    /// Whether a root, or a directory with all below it, is being compared.
+    pub(super) fn is_comparing(&self) -> bool {
+        self.bulk_root.is_some() || self.live.is_deep()
     }
 
     /// Whether whole roots are being compared.

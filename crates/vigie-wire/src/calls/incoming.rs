@@ -161,7 +161,12 @@ impl Drop for IncomingCall {
         let mut state = self.shared.lock();
         let known = state.answering.remove(&id).is_some();
         if known && !self.answered && !self.cancelled.is_cancelled() {
-            let failure = Failure::new(FailureCode::Failed, "the call was dropped without an answer");
+            // Whoever stops because the time is over has not failed, and may say so before the asker's clock does.
+            let failure = if self.time_left().is_zero() {
+                Failure::new(FailureCode::Deadline, "there was no answer in time")
+            } else {
+                Failure::new(FailureCode::Failed, "the call was dropped without an answer")
+            };
             self.shared.push(&mut state, failed(id, failure));
         }
     }

@@ -97,6 +97,18 @@ async fn every_failure_has_its_code() {
 }
 
 #[tokio::test]
+async fn whoever_stops_because_the_time_is_over_says_so() {
+    let mut calls = Calls::new();
+    let (capability, body) = ("wait".into(), Bytes::new());
+    let request = Request { id: 1, capability, deadline: Duration::from_millis(1), window: 4 << 20, body };
+    let call = calls.take(Frame::Request(request)).unwrap().unwrap();
+    // The asker's clock runs a little behind: it has not cancelled.
+    echo(call).await;
+    let Frame::Reply(reply) = calls.next_frame().await else { panic!("there is no answer") };
+    assert_eq!(reply.result.unwrap_err().code, FailureCode::Deadline);
+}
+
+#[tokio::test]
 async fn a_slow_reader_stops_only_its_own_answer() {
     let (a, _b, _cut) = pair();
     let mut flood = a.request("flood", Bytes::new(), LONG).unwrap();

@@ -171,15 +171,18 @@ fn machines_table(machines: &[MachineStatus]) -> Vec<String> {
     table.lines()
 }
 
-/// What an agent still has to send, and how far it is behind.
+/// What an agent still has to send, and how far it is behind, where that is known.
 fn waiting(agent: &AgentStatus) -> String {
     let queue = &agent.queue;
     let facts = queue.facts + queue.unacknowledged;
     if facts + queue.contents == 0 {
         return "nothing".to_owned();
     }
-    let lag = span(Duration::from_millis(queue.lag_ms));
-    format!("{}, {}, {lag} behind", counted(facts, "record"), counted(queue.contents, "content"))
+    let waiting = format!("{}, {}", counted(facts, "record"), counted(queue.contents, "content"));
+    match queue.lag_ms {
+        0 => waiting,
+        lag => format!("{waiting}, {} behind", span(Duration::from_millis(lag))),
+    }
 }
 
 fn roots_table<'a>(agents: impl IntoIterator<Item = &'a AgentStatus>) -> Vec<String> {
@@ -303,6 +306,20 @@ mod tests {
         };
         assert_eq!(shown_of(2)[2], "         2 records cannot be read, and take no part in any answer");
         assert_eq!(shown_of(0)[2], "");
+    }
+
+    #[test]
+    fn how_far_an_agent_is_behind_is_said_where_it_is_known() {
+        let queue = |lag_ms| {
+            let status = json!({
+                "part": "agent", "machine": "db1", "version": "9", "hub": "hub:7700",
+                "link": {"state": "connecting", "since_unix_ns": 0}, "roots": [],
+                "queue": {"facts": 1200, "unacknowledged": 0, "contents": 1, "lag_ms": lag_ms},
+            });
+            shown(&Output::new(true), &status).unwrap()[1].clone()
+        };
+        assert_eq!(queue(0), "waiting  1,200 records, 1 content");
+        assert_eq!(queue(40), "waiting  1,200 records, 1 content, 40 ms behind");
     }
 
     #[test]
