@@ -56,11 +56,14 @@ pub struct Target {
     pub written: String,
     /// Which address to probe.
     pub address: IpAddr,
-    /// The interface of an IPv6 link-local address, else 0.
+    /// The interface of an IPv6 link-local address, else 0: other addresses have no scope, whatever was written.
     pub scope: u32,
     /// Other addresses of the same name, not probed.
     pub other_addresses: Vec<IpAddr>,
 }
+
+/// An address, and the interface of an IPv6 link-local one, else 0: on another interface, it is another machine's.
+pub type Scoped = (IpAddr, u32);
 
 /// What a scan came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +109,11 @@ pub enum ScanError {
     Failed,
 }
 
+/// Whether an address means something else on every interface.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
 // === impl Plan ===
 
 impl Plan {
@@ -132,5 +140,11 @@ impl Target {
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Target { written: address.to_string(), address, scope: 0, other_addresses: Vec::new() }
+    }
+
+    /// What tells it from every other.
+    #[must_use]
+    pub fn scoped(&self) -> Scoped {
+        (self.address, self.scope)
     }
 }

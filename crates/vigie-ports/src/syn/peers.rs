@@ -6,15 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 
-use crate::here::source;
+use crate::here::{scoped, source};
+use crate::plan::Scoped;
 
-/// Addresses kept at most; of more, the longest known are forgotten, and looked up again if need be.
+/// Peers kept at most; of more, the longest known are forgotten, and looked up again if need be.
 const PEERS_MAX: usize = 65_536;
 
 /// All targets that were asked lately.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    by_address: HashMap<IpAddr, Peer>,
+    by_place: HashMap<Scoped, Peer>,
     secret: RandomState,
 }
 
@@ -30,27 +31,27 @@ pub(super) struct Peer {
 impl Peers {
     /// The peer at an address, by what is known or else by the routes.
     pub(super) fn at(&mut self, to: SocketAddr, target: u32) -> Result<Peer, Errno> {
-        if let Some(peer) = self.by_address.get(&to.ip()).filter(|peer| peer.target == target) {
+        if let Some(peer) = self.by_place.get(&scoped(to)).filter(|peer| peer.target == target) {
             return Ok(*peer);
         }
         let source = source(to).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        if self.by_address.len() >= PEERS_MAX {
-            self.by_address.retain(|_, peer| target.wrapping_sub(peer.target) < PEERS_MAX as u32 / 2);
+        if self.by_place.len() >= PEERS_MAX {
+            self.by_place.retain(|_, peer| target.wrapping_sub(peer.target) < PEERS_MAX as u32 / 2);
         }
         let peer = Peer { target, source };
-        self.by_address.insert(to.ip(), peer);
+        self.by_place.insert(scoped(to), peer);
         Ok(peer)
     }
 
     /// Whose address it is.
-    pub(super) fn known(&self, address: IpAddr) -> Option<Peer> {
-        self.by_address.get(&address).copied()
+    pub(super) fn known(&self, place: Scoped) -> Option<Peer> {
+        self.by_place.get(&place).copied()
     }
 
     /// The sequence number of an attempt at a port, and back: the same operation. Nobody who does not see the SYN can
     /// make up an answer to it.
-    pub(super) fn seal(&self, address: IpAddr, port: u16, number: u32) -> u32 {
-        number ^ self.secret.hash_one((address, port)) as u32
+    pub(super) fn seal(&self, place: Scoped, port: u16, number: u32) -> u32 {
+        number ^ self.secret.hash_one((place, port)) as u32
     }
 }
 
@@ -61,10 +62,11 @@ mod tests {
     #[test]
     fn a_seal_is_opened_by_itself_and_only_there() {
         let peers = Peers::default();
-        let here = IpAddr::from([127, 0, 0, 1]);
+        let here = (IpAddr::from([127, 0, 0, 1]), 0);
         let sealed = peers.seal(here, 80, 5);
         assert_eq!(peers.seal(here, 80, sealed), 5);
         assert_ne!(peers.seal(here, 81, sealed), 5);
+        assert_ne!(peers.seal((here.0, 1), 80, sealed), 5, "another interface");
         assert_ne!(Peers::default().seal(here, 80, sealed), 5, "another scan has another secret");
     }
 }
