@@ -91,8 +91,16 @@ pub struct Summary {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// SYN probes were asked for and are not allowed.
-    #[error("cannot send raw segments: {source}")]
+    #[error("cannot send raw segments{}: {source}", also_said(also.as_ref()))]
     NotPermitted {
+        /// What the kernel said.
+        source: std::io::Error,
+        /// What it said of something else that lacks.
+        also: Option<std::io::Error>,
+    },
+    /// SYN probes were asked for and are allowed, but the sockets that they take cannot be had.
+    #[error("cannot open the sockets that raw segments take: {source}")]
+    NoSockets {
         /// What the kernel said.
         source: std::io::Error,
     },
@@ -107,6 +115,10 @@ pub enum ScanError {
     /// A thread of the engine ended in a panic; its findings are not to be relied upon.
     #[error("a thread of the scan failed; its result is lost")]
     Failed,
+}
+
+fn also_said(also: Option<&std::io::Error>) -> String {
+    also.map_or_else(String::new, |also| format!(" (nor open their sockets: {also})"))
 }
 
 /// Whether an address means something else on every interface.

@@ -288,6 +288,10 @@ fn with_own_engine(
                 "run it as root, give the program the capability (setcap cap_net_raw+ep PROGRAM), or use \
                  --engine connect, which needs no privilege",
             ),
+            ScanError::NoSockets { .. } => failure.hint(
+                "allow more open files (ulimit -n, LimitNOFILE= of a unit), or use --engine connect, which \
+                 gets by with fewer",
+            ),
             ScanError::Setup { .. } | ScanError::Failed => failure,
         }
     })?;
