@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
     /// The attempt at a port of a target that has this sequence number; whether there is one the course knows.
     fn probe(&self, place: Scoped, port: u16, from_port: u16, sequence: u32) -> Option<Probe> {
         let target = self.peers.known(place)?.target;
-        let serial = self.peers.seal(place, port, sequence);
+        let serial = self.peers.open(place, port, sequence);
         (self.sockets.ports[serial as usize % PORTS] == from_port).then_some(Probe { target, port, serial })
     }
 

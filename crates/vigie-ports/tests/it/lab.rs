@@ -15,6 +15,8 @@ use vigie_ports::targets::Request;
 use vigie_ports::targets::resolve::Resolved;
 use vigie_ports::{EngineChoice, Finding, Plan, Sink, Summary, Target, TargetReport, scan};
 
+use crate::forger::{Forger, Seen};
+
 pub(crate) const V4: &str = "10.9.0.2";
 pub(crate) const V6: &str = "fd09::2";
 /// With a second cable: what the far ends of both have.
@@ -164,6 +166,24 @@ impl Lab {
             let address: Ipv6Addr = LOCAL.parse().unwrap();
             let scope = name_to_index(UdpSocket::bind("[::]:0").unwrap(), device).unwrap();
             TcpListener::bind(SocketAddrV6::new(address, port, 0, scope)).unwrap()
+        })
+    }
+
+    /// Does something while the side that is scanned forges its answers.
+    pub(crate) fn forged<T>(
+        &self,
+        is_v6: bool,
+        answer: impl Fn(&Forger, &Seen) + Send,
+        what: impl FnOnce() -> T,
+    ) -> T {
+        let over = AtomicBool::new(false);
+        let forger = inside(&self.to, || Forger::new(is_v6));
+        std::thread::scope(|scope| {
+            let forging = scope.spawn(|| forger.answer(&over, answer));
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(what));
+            over.store(true, Ordering::Relaxed);
+            forging.join().unwrap();
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
