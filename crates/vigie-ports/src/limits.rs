@@ -23,7 +23,7 @@ pub const RESOLVERS: usize = 16;
 /// A look-up that fails after so long got no answer from any server; glibc waits for 5 s at first.
 pub const LOOK_UP_SLOW: Duration = Duration::from_secs(4);
 
-/// So many of those in a row, and nobody is asked any more: half a minute, where 20,000 names would take hours.
+/// So many of those in a row, and nobody is asked any more: 40 seconds, where 20,000 names would take hours.
 pub const LOOK_UPS_SLOW_MAX: usize = 48;
 
 /// Addresses of one name that are listed.
