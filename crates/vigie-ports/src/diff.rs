@@ -1,7 +1,7 @@
 //! What changed between two scans.
 //!
-//! States are compared, not reasons, names or times. A target is the same if its address is, or else the name by
-//! which it was asked for. "Could not look" is never a change and never the same: it is inconclusive.
+//! States are compared, not reasons, names or times. A target is the same if its address is, but for a link-local one
+//! that was asked for on another interface, or else the name by which it was asked for. "Could not look" is never a change and never the same: it is inconclusive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -96,7 +96,8 @@ pub fn compare(before: &[Host], after: &[Host]) -> Comparison {
     }
     for old in before {
         let exact = by_address.get(&(old.address, old.target.as_str()));
-        let same = exact.or_else(|| any_of.get(&old.address)).or_else(|| by_name.get(old.target.as_str()));
+        let of_address = any_of.get(&old.address).filter(|index| may_be_same(old, &after[**index]));
+        let same = exact.or(of_address).or_else(|| by_name.get(old.target.as_str()));
         match same {
             Some(index) => {
                 left.remove(index);
@@ -111,6 +112,15 @@ pub fn compare(before: &[Host], after: &[Host]) -> Comparison {
     // Each target's own order stays: the sort is stable.
     comparison.changes.sort_by(|a, b| (a.address, &a.target).cmp(&(b.address, &b.target)));
     comparison
+}
+
+/// Whether two targets of one address are not known to be on different interfaces: other programs do not write them.
+fn may_be_same(old: &Host, new: &Host) -> bool {
+    let interface = |host: &Host| {
+        let (address, interface) = host.target.split_once('%')?;
+        (address.parse() == Ok(host.address)).then(|| interface.to_owned())
+    };
+    interface(old).zip(interface(new)).is_none_or(|(old, new)| old == new)
 }
 
 fn open(host: &Host) -> Vec<u16> {
@@ -196,6 +206,16 @@ mod tests {
     }
 
     use State::{Closed, Filtered, Open, Unknown};
+
+    #[test]
+    fn a_link_local_address_on_another_interface_is_another_target() {
+        let on = |target: &str, port| [host("fe80::1", target, &[(port, Open)])];
+        let other = compare(&on("fe80::1%eth0", 22), &on("fe80::1%eth1", 22));
+        assert_eq!((other.targets, other.changes.len()), (0, 2), "{other:?}");
+        // nmap does not write the interface.
+        assert_eq!(compare(&on("fe80::1", 22), &on("fe80::1%eth1", 22)).targets, 1);
+        assert_eq!(compare(&on("fe80::1%eth1", 22), &on("fe80::1%eth1", 22)).targets, 1);
+    }
 
     #[test]
     fn the_same_is_the_same_and_a_port_is_a_change() {

@@ -6,7 +6,8 @@ use crate::connect::{budget, worker::Worker};
 use crate::plan::{EngineChoice, Plan, ScanError};
 use crate::report::EngineName;
 use crate::sink::Sink;
-use crate::syn::{engine::Engine as Syn, sockets::Sockets};
+use crate::syn::engine::Engine as Syn;
+use crate::syn::sockets::{self, Sockets};
 use crate::work::Work;
 
 /// Threads of an engine, each with sockets of its own. The kernel does the work; more would only wait for each other.
@@ -27,13 +28,13 @@ impl<'a> Engine<'a> {
         if plan.engine == EngineChoice::Connect {
             return Engine::connect(work);
         }
-        match (0..THREADS).map(|_| Sockets::open()).collect::<io::Result<Vec<_>>>() {
+        match raw_sockets() {
             Ok(sockets) => {
                 Ok(Engine::Syn(sockets.into_iter().map(|sockets| Syn::new(work, sockets)).collect()))
             }
-            Err(source) if plan.engine == EngineChoice::Syn => Err(ScanError::NotPermitted { source }),
-            Err(source) => {
-                sink.note(&format!("probing with connect, because raw sockets cannot be had: {source}"));
+            Err(error) if plan.engine == EngineChoice::Syn => Err(error),
+            Err(error) => {
+                sink.note(&format!("probing with connect, because the SYN engine {error}"));
                 Engine::connect(work)
             }
         }
@@ -64,4 +65,22 @@ impl<'a> Engine<'a> {
             }
         }
     }
+}
+
+/// The sockets of all threads of the SYN engine. Whoever lacks descriptors is also told of a permission that lacks: with
+/// more of them there would be the next error.
+fn raw_sockets() -> Result<Vec<Sockets>, ScanError> {
+    budget::raise();
+    let opened = (0..THREADS).map(|_| Sockets::open()).collect::<io::Result<Vec<_>>>();
+    opened.map_err(|source| match (is_denied(&source), sockets::try_one()) {
+        (true, _) => ScanError::NotPermitted { source, also: None },
+        (false, Err(denied)) if is_denied(&denied) => {
+            ScanError::NotPermitted { source: denied, also: Some(source) }
+        }
+        (false, _) => ScanError::NoSockets { source },
+    })
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }

@@ -1,12 +1,13 @@
-//! What this machine itself says of a probe: what could not be sent, and from where it is sent.
+//! What this machine itself says of a probe: what could not be sent, from where it is sent, and on which interface.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use rustix::io::Errno;
 
 use crate::finding::{Reason, State};
 use crate::logic::{Answer, Outcome, Took};
+use crate::plan::Scoped;
 
 /// The errno of what never left this machine.
 pub(crate) fn not_sent(errno: Errno) -> Outcome {
@@ -26,6 +27,19 @@ pub(crate) fn not_sent(errno: Errno) -> Outcome {
 /// An answer of the target itself, or of this machine.
 pub(crate) fn answer(state: State, reason: Reason, took: Took) -> Outcome {
     Outcome::Answer(Answer { state, reason, took, by_other: false })
+}
+
+/// A port of an address on its interface.
+pub(crate) fn at((address, scope): Scoped, port: u16) -> SocketAddr {
+    match address {
+        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, scope).into(),
+        address => SocketAddr::new(address, port),
+    }
+}
+
+/// An address with its interface; the kernel gives one for link-local addresses only.
+pub(crate) fn scoped(address: SocketAddr) -> Scoped {
+    (address.ip(), if let SocketAddr::V6(v6) = address { v6.scope_id() } else { 0 })
 }
 
 /// The address from which this machine speaks to another.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Banner, State};
+use crate::plan::Scoped;
 use crate::ports::PortSet;
 use crate::report::{Counts, Liveness, Loss, TargetReport};
 use crate::services::Services;
@@ -18,6 +19,9 @@ pub struct Host {
     pub target: String,
     /// Which address was probed.
     pub address: IpAddr,
+    /// The interface of an IPv6 link-local address, else 0. Numbers of interfaces mean nothing elsewhere or later.
+    #[serde(skip)]
+    pub scope: u32,
     /// Other addresses of the same name, not probed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_addresses: Vec<IpAddr>,
@@ -124,6 +128,7 @@ impl Host {
         let mut host = Host {
             target: report.target,
             address: report.address,
+            scope: report.scope,
             other_addresses: report.other_addresses,
             alive: match report.liveness {
                 Liveness::Up(word) => word.to_owned(),
@@ -145,6 +150,12 @@ impl Host {
         };
         host.set_ports(verdicts.collect());
         host
+    }
+
+    /// What tells it from every other target of the same run.
+    #[must_use]
+    pub fn scoped(&self) -> Scoped {
+        (self.address, self.scope)
     }
 
     /// Whether it gave no sign of life.
@@ -277,6 +288,7 @@ mod tests {
         TargetReport {
             target: "web01".to_owned(),
             address: "192.0.2.1".parse().unwrap(),
+            scope: 0,
             other_addresses: vec![],
             liveness: Liveness::Up("arp-response"),
             findings: findings.iter().map(finding).collect(),

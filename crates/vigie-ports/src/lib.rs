@@ -45,7 +45,7 @@ mod work;
 pub mod xml;
 
 pub use finding::{Banner, Finding, Reason, State};
-pub use plan::{EngineChoice, Ping, Plan, ScanError, Summary, Target};
+pub use plan::{EngineChoice, Ping, Plan, ScanError, Scoped, Summary, Target};
 pub use report::{Counts, EngineName, Liveness, Loss, TargetReport};
 pub use scan::scan;
 pub use sink::{Progress, Sink};

@@ -20,6 +20,12 @@ pub const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Names that are resolved at the same time: enough to hide one slow server, few enough for any.
 pub const RESOLVERS: usize = 16;
 
+/// A look-up that fails after so long got no answer from any server; glibc waits for 5 s at first.
+pub const LOOK_UP_SLOW: Duration = Duration::from_secs(4);
+
+/// So many of those in a row, and nobody is asked any more: 40 seconds, where 20,000 names would take hours.
+pub const LOOK_UPS_SLOW_MAX: usize = 48;
+
 /// Addresses of one name that are listed.
 pub const ADDRESSES_OF_NAME_MAX: usize = 64;
 

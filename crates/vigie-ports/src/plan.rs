@@ -56,11 +56,14 @@ pub struct Target {
     pub written: String,
     /// Which address to probe.
     pub address: IpAddr,
-    /// The interface of an IPv6 link-local address, else 0.
+    /// The interface of an IPv6 link-local address, else 0: other addresses have no scope, whatever was written.
     pub scope: u32,
     /// Other addresses of the same name, not probed.
     pub other_addresses: Vec<IpAddr>,
 }
+
+/// An address, and the interface of an IPv6 link-local one, else 0: on another interface, it is another machine's.
+pub type Scoped = (IpAddr, u32);
 
 /// What a scan came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,8 +91,16 @@ pub struct Summary {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// SYN probes were asked for and are not allowed.
-    #[error("cannot send raw segments: {source}")]
+    #[error("cannot send raw segments{}: {source}", also_said(also.as_ref()))]
     NotPermitted {
+        /// What the kernel said.
+        source: std::io::Error,
+        /// What it said of something else that lacks.
+        also: Option<std::io::Error>,
+    },
+    /// SYN probes were asked for and are allowed, but the sockets that they take cannot be had.
+    #[error("cannot open the sockets that raw segments take: {source}")]
+    NoSockets {
         /// What the kernel said.
         source: std::io::Error,
     },
@@ -104,6 +115,15 @@ pub enum ScanError {
     /// A thread of the engine ended in a panic; its findings are not to be relied upon.
     #[error("a thread of the scan failed; its result is lost")]
     Failed,
+}
+
+fn also_said(also: Option<&std::io::Error>) -> String {
+    also.map_or_else(String::new, |also| format!(" (nor open their sockets: {also})"))
+}
+
+/// Whether an address means something else on every interface.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 // === impl Plan ===
@@ -132,5 +152,11 @@ impl Target {
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Target { written: address.to_string(), address, scope: 0, other_addresses: Vec::new() }
+    }
+
+    /// What tells it from every other.
+    #[must_use]
+    pub fn scoped(&self) -> Scoped {
+        (self.address, self.scope)
     }
 }

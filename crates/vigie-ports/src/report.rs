@@ -12,6 +12,8 @@ pub struct TargetReport {
     pub target: String,
     /// Which address was probed.
     pub address: IpAddr,
+    /// The interface of an IPv6 link-local address, else 0.
+    pub scope: u32,
     /// Other addresses of the same name, not probed.
     pub other_addresses: Vec<IpAddr>,
     /// Whether anything is there.

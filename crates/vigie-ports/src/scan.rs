@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::finding::{Finding, Reason, State};
 use crate::logic::course::{Ended, Wanted};
 use crate::logic::group::Group;
-use crate::plan::{Ping, Plan, ScanError, Summary, Target};
+use crate::plan::{Ping, Plan, ScanError, Scoped, Summary, Target};
 use crate::report::{EngineName, Liveness, Loss, TargetReport};
 use crate::route::Routes;
 use crate::sink::{Progress, Sink};
@@ -169,7 +169,7 @@ impl<'a> Scan<'a> {
     /// A course that only asked whether anything is there has ended.
     fn answered(&mut self, target: Target, ended: &Ended) {
         if let Some(asking) = &mut self.asking {
-            asking.forget(target.address);
+            asking.forget(target.scoped());
         }
         let is_of_this_machine = |finding: &Finding| {
             matches!(finding.reason, Reason::NoRoute | Reason::ForbiddenHere | Reason::NoResources)
@@ -228,7 +228,7 @@ impl<'a> Scan<'a> {
                 self.exhausted = true;
                 return;
             };
-            if work.group().is_in_work(&target) || self.is_asked(target.address) {
+            if work.group().is_in_work(&target) || self.is_asked(target.scoped()) {
                 self.held = Some(target);
                 return;
             }
@@ -236,9 +236,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn is_asked(&self, address: IpAddr) -> bool {
-        self.asking.as_ref().is_some_and(|asking| asking.is_asking(address))
-            || self.found.iter().any(|(found, _)| found.address == address)
+    fn is_asked(&self, place: Scoped) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.is_asking(place.0))
+            || self.found.iter().any(|(found, _)| found.scoped() == place)
     }
 
     /// A new target: asked for a sign of life, or scanned at once.
@@ -304,6 +304,7 @@ impl<'a> Scan<'a> {
         let report = TargetReport {
             target: target.written,
             address: target.address,
+            scope: target.scope,
             other_addresses: target.other_addresses,
             liveness,
             findings: ended.findings,

@@ -9,10 +9,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::echo;
 use super::link::Link;
-use crate::here::source;
+use crate::here::{at, scoped, source};
 use crate::logic::Moment;
 use crate::logic::bucket::Bucket;
-use crate::plan::Target;
+use crate::plan::{Scoped, Target};
 use crate::route::Routes;
 
 /// A question is asked so often; at a loss of five percent each way, one in a thousand is then not heard.
@@ -42,8 +42,8 @@ pub(crate) struct Asking {
     /// Whose next question is due when.
     due: BinaryHeap<Reverse<(Moment, Ipv4Addr)>>,
     pace: Bucket,
-    echoes: HashMap<IpAddr, Echo>,
-    echoes_due: BinaryHeap<Reverse<(Moment, IpAddr)>>,
+    echoes: HashMap<Scoped, Echo>,
+    echoes_due: BinaryHeap<Reverse<(Moment, Scoped)>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,6 @@ struct OnLink {
 struct Echo {
     /// The course's number in the group.
     course: u32,
-    scope: u32,
     tries: u32,
 }
 
@@ -125,13 +124,13 @@ impl Asking {
 
     /// Sends echo requests beside the course that asks the same address.
     pub(crate) fn ask_echo(&mut self, target: &Target, course: u32, now: Moment) {
-        self.echoes.insert(target.address, Echo { course, scope: target.scope, tries: 0 });
-        self.echoes_due.push(Reverse((now, target.address)));
+        self.echoes.insert(target.scoped(), Echo { course, tries: 0 });
+        self.echoes_due.push(Reverse((now, target.scoped())));
     }
 
     /// The course ended: its echo is of no interest any more.
-    pub(crate) fn forget(&mut self, address: IpAddr) {
-        self.echoes.remove(&address);
+    pub(crate) fn forget(&mut self, place: Scoped) {
+        self.echoes.remove(&place);
     }
 
     /// Sends what is due and reads what came.
@@ -180,7 +179,7 @@ impl Asking {
                 if !echo::is_answer(is_v6, &packet[..len], self.identifier) {
                     continue;
                 }
-                let from = from.and_then(|from| SocketAddr::try_from(from).ok()).map(|from| from.ip());
+                let from = from.and_then(|from| SocketAddr::try_from(from).ok()).map(scoped);
                 let echo = from.and_then(|from| self.echoes.remove(&from));
                 heard.extend(echo.map(|echo| Heard::Echo(echo.course)));
             }
@@ -189,22 +188,19 @@ impl Asking {
 
     fn send_echoes(&mut self, now: Moment) {
         while self.pace.next() <= now {
-            let Some(address) = pop_due(&mut self.echoes_due, now) else { return };
-            let Some(asked) = self.echoes.get_mut(&address).filter(|asked| asked.tries < TRIES) else {
+            let Some(place) = pop_due(&mut self.echoes_due, now) else { return };
+            let Some(asked) = self.echoes.get_mut(&place).filter(|asked| asked.tries < TRIES) else {
                 continue;
             };
             asked.tries += 1;
             self.pace.take(now);
-            let socket = if address.is_ipv6() { &self.echo_v6 } else { &self.echo_v4 };
-            let mut to = SocketAddr::new(address, 0);
-            if let SocketAddr::V6(to) = &mut to {
-                to.set_scope_id(asked.scope);
-            }
+            let to = at(place, 0);
+            let socket = if to.is_ipv6() { &self.echo_v6 } else { &self.echo_v4 };
             // What cannot be sent is not heard: the TCP probes beside it tell what is wrong.
             if let Some(socket) = socket {
-                let _ = socket.send_to(&echo::ask(address.is_ipv6(), self.identifier), &to.into());
+                let _ = socket.send_to(&echo::ask(to.is_ipv6(), self.identifier), &to.into());
             }
-            self.echoes_due.push(Reverse((now + AGAIN_ECHO, address)));
+            self.echoes_due.push(Reverse((now + AGAIN_ECHO, place)));
         }
     }
 }

@@ -2,19 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 
 use super::bucket::Bucket;
 use super::course::{Ask, Course, Ended, Wanted};
 use super::limits::{BLIND_RATE_ON_LINK, BLIND_RATE_ROUTED, CELLS_MAX, TARGETS_MAX, TURN};
 use super::{Moment, Order, Outcome, Probe};
-use crate::plan::Target;
+use crate::here::at;
+use crate::plan::{Scoped, Target};
 
 /// The targets in work.
 #[derive(Debug)]
 pub(crate) struct Group {
     members: HashMap<u32, Member>,
-    addresses: HashSet<(IpAddr, u32)>,
+    addresses: HashSet<Scoped>,
     /// When whose turn is. An entry whose moment is not its member's `due` is outdated.
     agenda: BinaryHeap<Reverse<(Moment, u32)>>,
     next: u32,
@@ -76,7 +77,7 @@ impl Group {
 
     /// Whether this address is in work already, under whatever name: its answers could not be told apart.
     pub(crate) fn is_in_work(&self, target: &Target) -> bool {
-        self.addresses.contains(&(target.address, target.scope))
+        self.addresses.contains(&target.scoped())
     }
 
     /// Takes a target up; its number.
@@ -84,7 +85,7 @@ impl Group {
         let id = self.next;
         self.next = self.next.wrapping_add(1);
         self.cells += wanted.ports.len();
-        self.addresses.insert((target.address, target.scope));
+        self.addresses.insert(target.scoped());
         self.agenda.push(Reverse((now, id)));
         self.members.insert(id, Member { target, course: Course::new(wanted), due: now, ticket: false });
         id
@@ -101,7 +102,7 @@ impl Group {
             let before = (member.course.cells().silent(), member.course.is_blind());
             let open = member.course.hear(probe.port, probe.serial, outcome, now);
             let open = open.filter(|_| !member.course.is_question());
-            self.opened.extend(open.map(|port| place(&member.target, port)));
+            self.opened.extend(open.map(|port| at(member.target.scoped(), port)));
             let after = (member.course.cells().silent(), member.course.is_blind());
             // What was waited for may have come.
             let is_again = !matches!(outcome, Outcome::Answer(_));
@@ -205,7 +206,7 @@ impl Group {
             let Some(sent) = member.course.send(now) else { continue };
             out.push(Order {
                 probe: Probe { target: id, port: sent.port, serial: sent.serial },
-                to: place(&member.target, sent.port),
+                to: at(member.target.scoped(), sent.port),
                 late: sent.late,
                 until: sent.until,
             });
@@ -216,14 +217,14 @@ impl Group {
     /// Takes a target out again, as if it had never been there.
     pub(crate) fn withdraw(&mut self, id: u32) -> Option<Target> {
         let member = self.members.remove(&id)?;
-        self.addresses.remove(&(member.target.address, member.target.scope));
+        self.addresses.remove(&member.target.scoped());
         self.cells -= member.course.cells().len() as usize;
         Some(member.target)
     }
 
     fn end(&mut self, id: u32) {
         let Some(member) = self.members.remove(&id) else { return };
-        self.addresses.remove(&(member.target.address, member.target.scope));
+        self.addresses.remove(&member.target.scoped());
         let cells = member.course.cells();
         self.cells -= cells.len() as usize;
         if member.course.is_question() {
@@ -234,13 +235,5 @@ impl Group {
         self.tally.open += u64::from(cells.open());
         self.tally.probes += member.course.probes();
         self.ended.push((id, member.target, member.course.end()));
-    }
-}
-
-/// Where a port of a target is.
-fn place(target: &Target, port: u16) -> SocketAddr {
-    match target.address {
-        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, target.scope).into(),
-        address => SocketAddr::new(address, port),
     }
 }

@@ -1,6 +1,6 @@
 //! The process of nmap, and its XML as it comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -80,12 +80,14 @@ pub fn scan(
             &mut summary,
         )?;
     }
-    if !v6.is_empty() && !stop.load(Ordering::Relaxed) && summary.problem.is_none() {
-        run(command::scan(plan, true)?, &asked, &mut v6.into_iter(), sink, stop, &mut summary)?;
-    } else {
-        summary.missing += v6.len() as u64;
+    while !v6.is_empty() && !stop.load(Ordering::Relaxed) && summary.problem.is_none() {
+        // nmap does not say on which interface a link-local address is: each address once in a run.
+        let mut seen = HashSet::new();
+        let (now, later) = v6.into_iter().partition(|target: &Target| seen.insert(target.address));
+        v6 = later;
+        run(command::scan(plan, true)?, &asked, &mut Vec::into_iter(now), sink, stop, &mut summary)?;
     }
-    summary.missing += dropped;
+    summary.missing += v6.len() as u64 + dropped;
     Ok(summary)
 }
 
@@ -280,6 +282,7 @@ fn tell(
     // Nobody asked for it, or it was reported already.
     let Some(target) = target else { return };
     host.target = target.written;
+    host.scope = target.scope;
     host.other_addresses = target.other_addresses;
     summary.reported += 1;
     sink.host(host);

@@ -1,7 +1,7 @@
 //! The thread of the SYN engine: sends batches, reads what came, hands it in.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,9 +16,10 @@ use super::packet::{self, Refusal, Reply, SynPacket};
 use super::peers::Peers;
 use super::sockets::{PORTS, Sockets};
 use crate::finding::{Reason, State};
-use crate::here::{answer, not_sent};
+use crate::here::{answer, not_sent, scoped};
 use crate::icmp;
 use crate::logic::{Answer, Moment, Order, Outcome, Probe, Took};
+use crate::plan::{Scoped, is_link_local};
 use crate::work::{BATCH, Next, Work};
 
 /// Packets read from one socket before the others have their turn, and new probes theirs.
@@ -148,7 +149,7 @@ impl<'a> Engine<'a> {
                 return None;
             }
         };
-        let sequence = self.peers.seal(to.ip(), to.port(), probe.serial);
+        let sequence = self.peers.seal(scoped(to), to.port(), probe.serial);
         let port = self.sockets.ports[probe.serial as usize % PORTS];
         let packet = packet::syn_packet((peer.source, port), (to.ip(), to.port()), sequence);
         // To a raw IPv6 socket, a port would be a protocol.
@@ -191,13 +192,13 @@ impl<'a> Engine<'a> {
     }
 
     /// The attempt at a port of a target that has this sequence number; whether there is one the course knows.
-    fn probe(&self, address: IpAddr, port: u16, from_port: u16, sequence: u32) -> Option<Probe> {
-        let target = self.peers.known(address)?.target;
-        let serial = self.peers.seal(address, port, sequence);
+    fn probe(&self, place: Scoped, port: u16, from_port: u16, sequence: u32) -> Option<Probe> {
+        let target = self.peers.known(place)?.target;
+        let serial = self.peers.open(place, port, sequence);
         (self.sockets.ports[serial as usize % PORTS] == from_port).then_some(Probe { target, port, serial })
     }
 
-    fn reply(&self, from: IpAddr, reply: Reply) -> Option<(Probe, Outcome)> {
+    fn reply(&self, from: Scoped, reply: Reply) -> Option<(Probe, Outcome)> {
         let probe = self.probe(from, reply.from_port, reply.to_port, reply.sequence)?;
         let (state, reason) = match reply.accepts {
             true => (State::Open, Reason::SynAck),
@@ -206,10 +207,13 @@ impl<'a> Engine<'a> {
         Some((probe, answer(state, reason, Took::SinceSent)))
     }
 
-    fn refusal(&self, from: IpAddr, said: Refusal) -> Option<(Probe, Outcome)> {
-        let probe = self.probe(said.target, said.to_port, said.from_port, said.sequence)?;
+    fn refusal(&self, from: Scoped, said: Refusal) -> Option<(Probe, Outcome)> {
+        // No router speaks for a link-local address: who does is on its link.
+        let place = (said.target, if is_link_local(said.target) { from.1 } else { 0 });
+        let from = from.0;
+        let probe = self.probe(place, said.to_port, said.from_port, said.sequence)?;
         let (state, reason) = icmp::verdict(said.version, said.kind, said.code)?;
-        let peer = self.peers.known(said.target)?;
+        let peer = self.peers.known(place)?;
         if from == peer.source && from != said.target {
             // This machine said it to itself: nobody answered for the address on the link.
             return Some((probe, answer(State::Unreachable, Reason::NoNeighbour, Took::Unknown)));
@@ -234,13 +238,13 @@ fn send_all(socket: &Socket, segments: &[Segment]) -> Result<usize, Errno> {
     sendmmsg(socket, &mut messages, SendFlags::empty())
 }
 
-/// The next packet and its sender.
-fn receive(socket: &Socket, packet: &mut Vec<u8>) -> Option<IpAddr> {
+/// The next packet, its sender, and the interface of one that is link-local.
+fn receive(socket: &Socket, packet: &mut Vec<u8>) -> Option<Scoped> {
     packet.clear();
     packet.reserve(PACKET_BYTES);
     loop {
         match recvfrom(socket, spare_capacity(packet), RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
-            Ok((_, _, from)) => return SocketAddr::try_from(from?).ok().map(|from| from.ip()),
+            Ok((_, _, from)) => return SocketAddr::try_from(from?).ok().map(scoped),
             Err(Errno::INTR) => {}
             // Nothing there; an error that belongs to an earlier packet is taken off by the next call.
             Err(_) => return None,

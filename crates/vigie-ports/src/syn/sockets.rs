@@ -96,6 +96,11 @@ impl Family {
     }
 }
 
+/// Whether this process may have raw sockets at all.
+pub(crate) fn try_one() -> io::Result<()> {
+    Socket::new(Domain::IPV4, Type::RAW.cloexec(), Some(Protocol::TCP)).map(drop)
+}
+
 fn raw(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol))?;
     // Beyond the machine's limit only root of the whole machine may go; less is slower in a flood, not wrong.

@@ -4,18 +4,19 @@
 //! are the exception: they are resolved before the first probe, so that nobody scans half of what was meant.
 //!
 //! In reading order: [`block`] addresses in a few bytes · [`spec`] one word of the user · [`list`] files of words ·
-//! [`resolve`] names to addresses · [`size`] what is too much to be meant.
+//! `zone` interfaces · [`resolve`] names to addresses · [`size`] what is too much to be meant.
 
 pub mod block;
 pub mod list;
 pub mod resolve;
 pub mod size;
 pub mod spec;
+mod zone;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::plan::Target;
+use crate::plan::{Scoped, Target, is_link_local};
 use block::Block;
 use resolve::{Resolved, Unresolved};
 use spec::{Spec, TargetError};
@@ -35,11 +36,11 @@ pub struct TargetList {
     items: Vec<Item>,
     excludes: Excludes,
     /// Single addresses, with the first item that has them.
-    singles: HashMap<IpAddr, usize>,
+    singles: HashMap<Scoped, usize>,
     /// Items that are more than one address.
     wide: Vec<usize>,
     /// Other names of an address that is in the list already.
-    aliases: HashMap<IpAddr, Vec<Target>>,
+    aliases: HashMap<Scoped, Vec<Target>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +52,7 @@ enum Item {
 /// Addresses that must not be touched.
 #[derive(Debug, Default)]
 struct Excludes {
-    singles: HashSet<IpAddr>,
+    singles: HashSet<Scoped>,
     blocks: Vec<Block>,
 }
 
@@ -124,7 +125,7 @@ impl Request {
                 list.excludes.add(block.clone());
             }
             for name in spec.names() {
-                list.excludes.singles.extend(names.of(&name)?.iter().map(|(address, _)| *address));
+                list.excludes.singles.extend(names.of(&name)?);
             }
         }
         let mut failed = Vec::new();
@@ -154,37 +155,37 @@ impl TargetList {
             self.wide.push(index);
             return self.items.push(Item::Block(block));
         }
-        let address = block.nth(0);
-        let first = *self.singles.entry(address).or_insert(index);
+        let target = target_of(&block, 0, &zone_of(&block));
+        let first = *self.singles.entry(target.scoped()).or_insert(index);
         if first == index {
             self.items.push(Item::Block(block));
         } else if matches!(self.items[first], Item::Named(_)) {
             // Asked for by itself too, and so told under both.
-            self.aliases.entry(address).or_default().push(Target::of(address));
+            self.aliases.entry(target.scoped()).or_default().push(target);
         }
     }
 
-    fn push_name(&mut self, name: String, addresses: &[(IpAddr, u32)]) {
+    fn push_name(&mut self, name: String, addresses: &[Scoped]) {
         let Some(((address, scope), others)) = addresses.split_first() else { return };
         let other_addresses = others.iter().map(|(address, _)| *address).collect();
         let target = Target { written: name, address: *address, scope: *scope, other_addresses };
         let index = self.items.len();
-        if self.is_taken(*address, index) {
+        if self.is_taken(target.scoped(), index) {
             // It may be left out: then its other names are, too.
-            self.aliases.entry(*address).or_default().push(target);
+            self.aliases.entry(target.scoped()).or_default().push(target);
         } else {
-            self.singles.insert(*address, index);
+            self.singles.insert(target.scoped(), index);
             self.items.push(Item::Named(target));
         }
     }
 
     /// Whether an item before this one has the address.
-    fn is_taken(&self, address: IpAddr, index: usize) -> bool {
+    fn is_taken(&self, place: Scoped, index: usize) -> bool {
         let in_block = |item: &usize| match &self.items[*item] {
-            Item::Block(block) => block.contains(address),
+            Item::Block(block) => block.contains(place.0) && scope_in(block, place.0) == place.1,
             Item::Named(_) => false,
         };
-        self.singles.get(&address).is_some_and(|first| *first < index)
+        self.singles.get(&place).is_some_and(|first| *first < index)
             || self.wide.iter().take_while(|item| **item < index).any(in_block)
     }
 
@@ -195,21 +196,22 @@ impl TargetList {
                 Item::Block(block) => block.count(),
                 Item::Named(_) => 1,
             };
+            let zone = if let Item::Block(block) = item { zone_of(block) } else { String::new() };
             (0..count).map(move |n| match item {
-                Item::Block(block) => (index, Target { scope: block.scope(), ..Target::of(block.nth(n)) }),
+                Item::Block(block) => (index, target_of(block, n, &zone)),
                 Item::Named(target) => (index, target.clone()),
             })
         });
         each.filter(|(index, target)| {
-            !self.excludes.contains(target.address) && !self.is_taken(target.address, *index)
+            !self.excludes.contains(target.scoped()) && !self.is_taken(target.scoped(), *index)
         })
         .map(|(_, target)| target)
     }
 
     /// Other names that were asked for and have this address, which is probed once.
     #[must_use]
-    pub fn aliases(&self, address: IpAddr) -> &[Target] {
-        self.aliases.get(&address).map(Vec::as_slice).unwrap_or_default()
+    pub fn aliases(&self, place: Scoped) -> &[Target] {
+        self.aliases.get(&place).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// How many targets there are: exact up to `exact_max`, beyond it at most so many.
@@ -225,14 +227,36 @@ impl TargetList {
 impl Excludes {
     fn add(&mut self, block: Block) {
         if block.count() == 1 {
-            self.singles.insert(block.nth(0));
+            self.singles.insert((block.nth(0), scope_in(&block, block.nth(0))));
         } else {
             self.blocks.push(block);
         }
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
-        self.singles.contains(&address) || self.blocks.iter().any(|block| block.contains(address))
+    fn contains(&self, place: Scoped) -> bool {
+        // A network that was written without an interface is left out on all of them.
+        let is_there = |block: &Block| block.scope() == 0 || block.scope() == place.1;
+        self.singles.contains(&place)
+            || self.blocks.iter().any(|block| block.contains(place.0) && is_there(block))
+    }
+}
+
+/// The interface that an address of a block is on, 0 for one that is not link-local.
+fn scope_in(block: &Block, address: IpAddr) -> u32 {
+    if is_link_local(address) { block.scope() } else { 0 }
+}
+
+/// `%eth0`, or nothing for a block without an interface.
+fn zone_of(block: &Block) -> String {
+    if block.scope() == 0 { String::new() } else { format!("%{}", zone::name(block.scope())) }
+}
+
+/// An address of a block, whose interface is written as `zone`.
+fn target_of(block: &Block, index: u128, zone: &str) -> Target {
+    let address = block.nth(index);
+    match scope_in(block, address) {
+        0 => Target::of(address),
+        scope => Target { written: format!("{address}{zone}"), scope, ..Target::of(address) },
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vigie_model::{NodeSet, NodeSetError};
 
 use super::block::{Block, Octets};
+use super::zone;
 use crate::limits::{NAMES_MAX, TARGET_BYTES_MAX};
 
 /// What a word, or a part of it between commas, stands for.
@@ -247,23 +248,12 @@ fn v6(word: &str) -> Result<Block, TargetError> {
         return if mask.is_none() { Ok(Block::one(v4.into(), 0)) } else { Err(not()) };
     }
     let scope = match zone {
-        Some(zone) => interface(zone).ok_or_else(|| TargetError::NoInterface(word.to_owned()))?,
+        Some(zone) => zone::number(zone).ok_or_else(|| TargetError::NoInterface(word.to_owned()))?,
         None if address.is_unicast_link_local() => return Err(TargetError::NoScope(word.to_owned())),
         None => 0,
     };
     let whole = Block::network(IpAddr::V6(address), mask.unwrap_or(128), scope);
     whole.ok_or_else(|| TargetError::NotANetwork(word.to_owned()))
-}
-
-/// The number of an interface, by name or number, from what the kernel shows of it.
-fn interface(zone: &str) -> Option<u32> {
-    let is_name =
-        !zone.is_empty() && zone.len() < 16 && !zone.contains(['/', '\0']) && !zone.starts_with('.');
-    if let Ok(number) = zone.parse() {
-        return Some(number).filter(|number| *number > 0);
-    }
-    let index = std::fs::read_to_string(format!("/sys/class/net/{}/ifindex", is_name.then_some(zone)?));
-    index.ok()?.trim().parse().ok()
 }
 
 /// A length of a mask.

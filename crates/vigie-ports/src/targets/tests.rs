@@ -75,11 +75,11 @@ fn names_keep_their_other_addresses_and_share_probes() {
     assert_eq!((targets[0].written.as_str(), targets[0].other_addresses.len()), ("a.example", 2));
     let rest: Vec<_> = targets[1..].iter().map(|target| target.written.as_str()).collect();
     assert_eq!(rest, ["192.0.2.0", "192.0.2.2", "192.0.2.3"]);
-    let aliases = list.aliases("192.0.2.1".parse().unwrap());
+    let aliases = list.aliases(("192.0.2.1".parse().unwrap(), 0));
     assert_eq!(aliases.iter().map(|t| t.written.as_str()).collect::<Vec<_>>(), ["b.example"]);
     assert_eq!(list.count(100), 4);
     let list = listed(request(&["a.example", "192.0.2.1", "192.0.2.1"]));
-    let aliases = list.aliases("192.0.2.1".parse().unwrap());
+    let aliases = list.aliases(("192.0.2.1".parse().unwrap(), 0));
     assert!(aliases.iter().all(|target| target.written == "192.0.2.1") && !aliases.is_empty());
     assert_eq!(list.count(100), 1);
 }
@@ -111,6 +111,29 @@ fn what_is_excluded_is_never_a_target() {
     let mut request = self::request(&["192.0.2.0/24"]);
     request.exclude("bad.example").unwrap();
     assert_eq!(request.resolved(&names()).unwrap_err().name, "bad.example", "it might be any of them");
+}
+
+#[test]
+fn a_link_local_address_is_another_one_on_each_interface() {
+    let targets = |words: &[&str]| -> Vec<(String, u32)> {
+        listed(request(words)).iter().map(|target| (target.written, target.scope)).collect()
+    };
+    let pair = |written: &str, scope| (written.to_owned(), scope);
+    // An interface that is not there keeps its number.
+    let words = ["fe80::1%lo", "fe80::1%99999", "fe80::%99999/127", "fe80::1%1"];
+    assert_eq!(
+        targets(&words),
+        [pair("fe80::1%lo", 1), pair("fe80::1%99999", 99999), pair("fe80::%99999", 99999)]
+    );
+    // Nowhere else does an interface mean anything.
+    assert_eq!(targets(&["fd00::1%lo", "fd00::1"]), [pair("fd00::1", 0)]);
+    let mut request = self::request(&["fe80::1%lo", "fe80::1%99999", "fe80::2%lo"]);
+    request.exclude("fe80::1%lo").unwrap();
+    let left: Vec<_> = listed(request).iter().map(|target| target.written).collect();
+    assert_eq!(left, ["fe80::1%99999", "fe80::2%lo"]);
+    let mut request = self::request(&["fe80::1%lo", "fe80::1%99999", "fd00::1"]);
+    request.exclude("::/0").unwrap();
+    assert_eq!(listed(request).iter().count(), 0);
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl SeenHost {
         let mut host = Host {
             target: self.name.unwrap_or_else(|| address.to_string()),
             address,
+            scope: 0,
             other_addresses: Vec::new(),
             alive: match self.reason.as_str() {
                 _ if is_down => "no-answer".to_owned(),

@@ -2,18 +2,25 @@
 //! scanned.
 
 use std::fs::File;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use rustix::net::netdevice::name_to_index;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use vigie_ports::targets::Request;
+use vigie_ports::targets::resolve::Resolved;
 use vigie_ports::{EngineChoice, Finding, Plan, Sink, Summary, Target, TargetReport, scan};
+
+use crate::forger::{Forger, Seen};
 
 pub(crate) const V4: &str = "10.9.0.2";
 pub(crate) const V6: &str = "fd09::2";
+/// With a second cable: what the far ends of both have.
+pub(crate) const LOCAL: &str = "fe80::99";
 
 /// Namespaces that vanish with it.
 pub(crate) struct Lab {
@@ -78,6 +85,38 @@ impl Lab {
         Some(lab)
     }
 
+    /// A second cable, `v1`, and on the far ends of both the same link-local address, [`LOCAL`]: two machines could not
+    /// be told apart any less.
+    pub(crate) fn add_twin(&self) {
+        self.ip(&self.from, &format!("link add v1 type veth peer name v1 netns {}", self.to));
+        self.ip(&self.from, "link set v1 up");
+        self.ip(&self.to, "link set v1 up");
+        for device in ["v0", "v1"] {
+            self.ip(&self.to, &format!("address add {LOCAL}/64 dev {device} nodad"));
+        }
+        for (space, device) in [&self.from, &self.to].into_iter().flat_map(|s| [(s, "v0"), (s, "v1")]) {
+            self.wait_for_address(space, device);
+        }
+    }
+
+    /// Until an interface has a link-local address that may be used.
+    fn wait_for_address(&self, space: &str, device: &str) {
+        let show = format!("-n {space} -6 address show dev {device} scope link -tentative");
+        while Command::new("ip").args(show.split(' ')).output().unwrap().stdout.is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// The targets of a request, as users write it, on the side that scans.
+    pub(crate) fn targets(&self, words: &[&str]) -> Vec<Target> {
+        inside(&self.from, || {
+            let mut request = Request::default();
+            words.iter().for_each(|word| request.add(word).unwrap());
+            let (list, _) = request.resolved(&Resolved::default()).unwrap();
+            list.iter().collect()
+        })
+    }
+
     fn ip(&self, space: &str, command: &str) {
         let args: Vec<&str> = ["-n", space].into_iter().chain(command.split(' ')).collect();
         run("ip", &args);
@@ -121,12 +160,44 @@ impl Lab {
         inside(&self.to, || ports.map(|port| TcpListener::bind(("::", port)).unwrap()).collect())
     }
 
+    /// Listens on the far end of one cable only.
+    pub(crate) fn listen_local(&self, device: &str, port: u16) -> TcpListener {
+        inside(&self.to, || {
+            let address: Ipv6Addr = LOCAL.parse().unwrap();
+            let scope = name_to_index(UdpSocket::bind("[::]:0").unwrap(), device).unwrap();
+            TcpListener::bind(SocketAddrV6::new(address, port, 0, scope)).unwrap()
+        })
+    }
+
+    /// Does something while the side that is scanned forges its answers.
+    pub(crate) fn forged<T>(
+        &self,
+        is_v6: bool,
+        answer: impl Fn(&Forger, &Seen) + Send,
+        what: impl FnOnce() -> T,
+    ) -> T {
+        let over = AtomicBool::new(false);
+        let forger = inside(&self.to, || Forger::new(is_v6));
+        std::thread::scope(|scope| {
+            let forging = scope.spawn(|| forger.answer(&over, answer));
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(what));
+            over.store(true, Ordering::Relaxed);
+            forging.join().unwrap();
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Scans from the side that scans.
     pub(crate) fn scan(&self, plan: &Plan, addresses: &[&str]) -> (Summary, Told) {
+        let target = |address: &&str| Target::of(address.parse::<IpAddr>().unwrap());
+        self.scan_targets(plan, addresses.iter().map(target).collect())
+    }
+
+    /// The same of targets.
+    pub(crate) fn scan_targets(&self, plan: &Plan, targets: Vec<Target>) -> (Summary, Told) {
         inside(&self.from, || {
             let mut told = Told::default();
-            let mut targets = addresses.iter().map(|address| Target::of(address.parse::<IpAddr>().unwrap()));
-            let summary = scan(plan, &mut targets, &mut told, &AtomicBool::new(false)).unwrap();
+            let summary = scan(plan, &mut targets.into_iter(), &mut told, &AtomicBool::new(false)).unwrap();
             (summary, told)
         })
     }

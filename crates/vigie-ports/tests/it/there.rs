@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use vigie_ports::{EngineChoice, Liveness, Ping, Plan, Reason, State, Target, scan};
 
-use crate::lab::{Lab, Told, plan};
+use crate::lab::{LOCAL, Lab, Told, plan};
 
 const ENGINES: [EngineChoice; 2] = [EngineChoice::Connect, EngineChoice::Syn];
 
@@ -83,6 +83,36 @@ fn one_address_under_two_names_is_scanned_twice_as_root() {
         let (summary, told) = lab.scan(&plan(engine, 1..=100), &["10.9.0.2", "10.9.0.2"]);
         assert_eq!((summary.targets, told.reports.len()), (2, 2));
         assert!(told.reports.iter().all(|report| report.counts().closed == 100));
+    }
+}
+
+#[test]
+fn one_link_local_address_on_two_links_is_two_targets_as_root() {
+    for engine in ENGINES {
+        for ping in [Ping::Skip, Ping::Ask] {
+            let Some(lab) = Lab::new() else { return };
+            lab.add_twin();
+            let _listening = [lab.listen_local("v0", 11), lab.listen_local("v1", 22)];
+            // Rejected, so that ICMP errors have to find their way, too.
+            lab.filter("iif v0 tcp dport 33 reject with icmpv6 type admin-prohibited;");
+            let words = [&format!("{LOCAL}%v0")[..], &format!("{LOCAL}%v1")];
+            let (_, told) = lab.scan_targets(&Plan { ping, ..plan(engine, 1..=50) }, lab.targets(&words));
+            let mut seen: Vec<_> = told
+                .reports
+                .iter()
+                .map(|report| {
+                    let with = |state| {
+                        let found = report.findings.iter().filter(move |finding| finding.state == state);
+                        found.map(|finding| finding.port).collect::<Vec<_>>()
+                    };
+                    let closed = with(State::Closed).len();
+                    (report.target.as_str(), with(State::Open), with(State::Filtered), closed)
+                })
+                .collect();
+            seen.sort_unstable();
+            let expected = [(words[0], vec![11], vec![33], 48), (words[1], vec![22], vec![], 49)];
+            assert_eq!(seen, expected, "{engine:?} {ping:?}");
+        }
     }
 }
 

@@ -8,5 +8,6 @@
 mod ending;
 mod formats;
 mod lab;
+mod names;
 mod nmap;
 mod scanning;

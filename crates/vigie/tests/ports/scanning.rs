@@ -1,7 +1,8 @@
 //! What is found, and of whom.
 
-use crate::lab::{Lab, run, run_with_input, without_times};
+use crate::lab::{Lab, has, run, run_with_input, said, without_times};
 use std::io::Write;
+use std::process::Command;
 
 #[test]
 fn open_and_closed_ports_are_told_apart_and_every_time_the_same() {
@@ -89,4 +90,37 @@ fn a_banner_is_shown_and_cannot_hurt_a_terminal() {
     let table = run(&["127.0.0.1", "-p", &lab.spec(), "--banner"]);
     assert!(table.out.contains("220 \\x1b[2Jmail"), "{table:?}");
     assert!(!table.out.contains('\u{1b}'), "{table:?}");
+}
+
+#[test]
+fn few_descriptors_do_not_hide_that_raw_sockets_are_not_permitted() {
+    if !has("setpriv") {
+        return;
+    }
+    let lab = Lab::new(1);
+    // The SYN engine alone takes more files than that.
+    let low = |under: &[&str], more: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n 16; exec "$@""#, "sh"]).args(under);
+        command.args([env!("CARGO_BIN_EXE_vigie"), "ports", "127.0.0.1", "-p", &lab.spec()]).args(more);
+        said(command.output().unwrap())
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    let denied: &[&str] =
+        if is_root { &["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"] } else { &[] };
+    let auto = low(denied, &[]);
+    assert_eq!(auto.code, 0, "{auto:?}");
+    assert!(auto.err.contains("1 open"), "{auto:?}");
+    let syn = low(denied, &["--engine", "syn"]);
+    assert_eq!(syn.code, 4, "{syn:?}");
+    for said in [&auto, &syn] {
+        assert!(said.err.contains("Operation not permitted"), "{said:?}");
+        assert!(said.err.contains("Too many open files"), "{said:?}");
+    }
+    if is_root {
+        let files = low(&[], &["--engine", "syn"]);
+        assert_eq!(files.code, 4, "{files:?}");
+        assert!(files.err.contains("Too many open files") && files.err.contains("ulimit -n"), "{files:?}");
+        assert!(!files.err.contains("cap_net_raw"), "as root, permission is not what lacks: {files:?}");
+    }
 }

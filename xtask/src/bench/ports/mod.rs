@@ -75,6 +75,23 @@ enum Step {
     Limit,
 }
 
+impl PortsArgs {
+    /// What is to be done, in the order in which it is told.
+    fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+        let steps = Step::value_variants().iter().copied();
+        steps.filter(|step| self.only.is_empty() || self.only.contains(step))
+    }
+
+    /// Whether any of it is measured beside rustscan, which takes minutes to install.
+    fn is_beside_rustscan(&self) -> bool {
+        self.steps().any(|step| match step {
+            Step::Closed | Step::Dropped => true,
+            Step::Accuracy | Step::Limit => self.peer_runs > 0,
+            Step::Far | Step::Few | Step::Subnet | Step::Memory => false,
+        })
+    }
+}
+
 /// What the steps need to know.
 pub(super) struct Settings {
     pub(super) vigie: PathBuf,
@@ -103,6 +120,7 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
         vigie: vigie.canonicalize()?,
         rustscan: match &args.rustscan {
             Some(program) => Some(program.clone()),
+            None if !args.is_beside_rustscan() => None,
             None => contenders::rustscan(&target).inspect_err(|error| eprintln!("bench: {error:#}")).ok(),
         },
         rounds: args.rounds,
@@ -112,8 +130,7 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
         remarks: RefCell::default(),
     };
     let mut report = Report::default();
-    let steps = Step::value_variants().iter().copied();
-    for step in steps.filter(|step| args.only.is_empty() || args.only.contains(step)) {
+    for step in args.steps() {
         let name = step.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         report.take(&name, || match step {
             Step::Closed => times::closed(&settings),
@@ -128,8 +145,34 @@ pub(crate) fn run(args: &PortsArgs) -> Result<()> {
     }
     report.notes = vec![built::commit(), noise::machine()?];
     report.notes.append(&mut settings.remarks.borrow_mut());
-    if settings.rustscan.is_none() {
+    if settings.rustscan.is_none() && args.is_beside_rustscan() {
         report.notes.push("rustscan was not measured: it could not be installed".into());
     }
     report.close(args.markdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: PortsArgs,
+    }
+
+    #[test]
+    fn rustscan_is_wanted_only_where_it_races() {
+        for (line, expected) in [
+            ("", true),
+            ("--only memory,closed", true),
+            ("--only far,few,subnet,memory", false),
+            ("--only accuracy", true),
+            ("--only accuracy,limit --peer-runs 0", false),
+        ] {
+            let words = ["ports"].into_iter().chain(line.split_whitespace());
+            assert_eq!(Line::parse_from(words).args.is_beside_rustscan(), expected, "{line:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use vigie_ports::host::Host;
 use vigie_ports::ports::PortSet;
-use vigie_ports::{State, Target, banner, nmap};
+use vigie_ports::{Scoped, State, Target, banner, nmap};
 
 /// Connections for banners at the same time.
 const BANNERS: usize = 64;
@@ -44,13 +44,13 @@ impl Asking {
     }
 
     /// Asks the open ports of a target.
-    pub(super) async fn ask(self, mut host: Host, scope: u32) -> Asked {
+    pub(super) async fn ask(self, mut host: Host) -> Asked {
         let open: PortSet =
             host.ports.iter().filter(|port| port.state == State::Open).map(|port| port.port).collect();
         if self.banner {
-            self.banners(&mut host, &open, scope).await;
+            self.banners(&mut host, &open).await;
         }
-        let problem = if self.service { self.services(&mut host, open, scope).await } else { None };
+        let problem = if self.service { self.services(&mut host, open).await } else { None };
         if self.is_stopped() {
             let problem =
                 format!("stopped before all open ports of {} were asked what they are", host.target);
@@ -63,12 +63,13 @@ impl Asking {
         self.stop.load(Ordering::Relaxed)
     }
 
-    async fn banners(&self, host: &mut Host, open: &PortSet, scope: u32) {
-        let is_name = host.target.parse::<IpAddr>().is_err();
+    async fn banners(&self, host: &mut Host, open: &PortSet) {
+        let without_interface = host.target.split('%').next().unwrap_or_default();
+        let is_name = without_interface.parse::<IpAddr>().is_err();
         let name: Option<Arc<str>> = is_name.then(|| host.target.as_str().into());
         let mut tasks = JoinSet::new();
         for port in open.as_slice().iter().copied() {
-            let (asking, name, address) = (self.clone(), name.clone(), with_port(host.address, scope, port));
+            let (asking, name, address) = (self.clone(), name.clone(), with_port(host.scoped(), port));
             tasks.spawn(async move {
                 let _turn = asking.banners.acquire().await;
                 let banner =
@@ -85,12 +86,13 @@ impl Asking {
     }
 
     /// Has nmap look; what it says of why it could not.
-    async fn services(&self, host: &mut Host, open: PortSet, scope: u32) -> Option<String> {
+    async fn services(&self, host: &mut Host, open: PortSet) -> Option<String> {
         let _turn = self.nmaps.acquire().await;
         if self.is_stopped() {
             return None;
         }
-        let (target, stop) = (Target { scope, ..Target::of(host.address) }, Arc::clone(&self.stop));
+        let (target, stop) =
+            (Target { scope: host.scope, ..Target::of(host.address) }, Arc::clone(&self.stop));
         let asked = tokio::task::spawn_blocking(move || nmap::services(&target, &open, &stop)).await;
         match asked {
             Ok(Ok(Some(seen))) => host.take_services(&seen),
@@ -104,7 +106,7 @@ impl Asking {
     }
 }
 
-fn with_port(address: IpAddr, scope: u32, port: u16) -> SocketAddr {
+fn with_port((address, scope): Scoped, port: u16) -> SocketAddr {
     match address {
         IpAddr::V4(_) => SocketAddr::new(address, port),
         IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, scope).into(),

@@ -1,22 +1,13 @@
 //! Reports in the order in which targets were asked for, whichever finishes first.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use vigie_ports::Target;
 use vigie_ports::host::Host;
+use vigie_ports::{Scoped, Target};
 
 /// Targets that an engine has taken up, with their places in the order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(Arc<Mutex<HashMap<IpAddr, Place>>>);
-
-/// Where a target stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) number: u64,
-    /// The interface of an IPv6 link-local address, else 0.
-    pub(super) scope: u32,
-}
+pub(super) struct Places(Arc<Mutex<HashMap<Scoped, u64>>>);
 
 impl Places {
     /// Counts targets as they are taken.
@@ -25,15 +16,14 @@ impl Places {
         targets: impl Iterator<Item = Target> + 'a,
     ) -> impl Iterator<Item = Target> + 'a {
         targets.zip(0..).map(|(target, number)| {
-            let place = Place { number, scope: target.scope };
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target.address, place);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target.scoped(), number);
             target
         })
     }
 
     /// The place of a target that is done.
-    pub(super) fn leave(&self, address: IpAddr) -> Place {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address).unwrap_or_default()
+    pub(super) fn leave(&self, target: Scoped) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&target).unwrap_or_default()
     }
 }
 

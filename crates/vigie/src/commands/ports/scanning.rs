@@ -154,7 +154,7 @@ impl Scan {
         printed?;
         let Ended { stopped, missing, problem } = ended?;
         for host in self.order.rest() {
-            self.printer.host(&host, self.list.aliases(host.address))?;
+            self.printer.host(&host, self.list.aliases(host.scoped()))?;
         }
         if let Some(problem) = &problem {
             self.printer.warn(problem);
@@ -205,12 +205,12 @@ impl Scan {
     fn take(&mut self, news: News) -> Result<(), Failure> {
         match news {
             News::Host(host) => {
-                let place = self.places.leave(host.address);
+                let number = self.places.leave(host.scoped());
                 if self.asking.has_questions(&host) {
                     let asking = self.asking.clone();
-                    self.asked.spawn(async move { (place.number, asking.ask(*host, place.scope).await) });
+                    self.asked.spawn(async move { (number, asking.ask(*host).await) });
                 } else {
-                    self.print(place.number, *host)?;
+                    self.print(number, *host)?;
                 }
             }
             News::Progress(Progress { done, total, probes, open }) => {
@@ -227,7 +227,7 @@ impl Scan {
         self.order.push(number, host);
         while let Some(host) = self.order.pop() {
             let (printer, list) = (&mut self.printer, &self.list);
-            self.bar.above(|| printer.host(&host, list.aliases(host.address)))?;
+            self.bar.above(|| printer.host(&host, list.aliases(host.scoped())))?;
         }
         Ok(())
     }
@@ -287,6 +287,10 @@ fn with_own_engine(
             ScanError::NotPermitted { .. } => failure.hint(
                 "run it as root, give the program the capability (setcap cap_net_raw+ep PROGRAM), or use \
                  --engine connect, which needs no privilege",
+            ),
+            ScanError::NoSockets { .. } => failure.hint(
+                "allow more open files (ulimit -n, LimitNOFILE= of a unit), or use --engine connect, which \
+                 gets by with fewer",
             ),
             ScanError::Setup { .. } | ScanError::Failed => failure,
         }

@@ -168,6 +168,7 @@ mod tests {
         let report = TargetReport {
             target: "db1\u{1b}[2J".to_owned(),
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            scope: 0,
             other_addresses: vec![Ipv4Addr::new(192, 0, 2, 2).into()],
             liveness: Liveness::Up("arp-response"),
             findings: findings.map(finding).collect(),
