@@ -52,6 +52,10 @@ pub(crate) fn can_run() -> bool {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The `--timeout` of a command that has to begin before it is ended: far more than that takes, also where somebody else has
+/// the processor.
+pub(crate) const TIME_TO_BEGIN: &str = "6s";
+
 /// Asks again and again what another process does, which cannot be subscribed to.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
