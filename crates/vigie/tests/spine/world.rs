@@ -228,10 +228,11 @@ impl Agent {
 
     /// Ends it in order.
     pub(crate) fn stop(&mut self) {
-        self.stop_with(&[Signal::TERM]);
+        let status = self.process.take().unwrap().stop();
+        assert!(status.success(), "the agent {} ended with {status}", self.name);
     }
 
-    /// Ends it with these signals; it must end in order all the same.
+    /// Ends it with these signals at once; it must end in order all the same.
     pub(crate) fn stop_with(&mut self, signals: &[Signal]) {
         let status = self.process.take().unwrap().stop_with(signals);
         assert!(status.success(), "the agent {} ended with {status}", self.name);
