@@ -46,6 +46,11 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until it has printed this.
+    pub(crate) fn prints(&self, text: &str) {
+        eventually(&format!("`{text}` is printed"), || self.printed().contains(text).then_some(()));
+    }
+
     /// Whether it has ended by itself, and how.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()

@@ -211,9 +211,9 @@ impl Agent {
         (said.code == 0).then(|| serde_json::from_str(&said.out).unwrap())
     }
 
-    /// What it has printed, in all of its lives.
-    pub(crate) fn printed(&self) -> String {
-        self.process.as_ref().map(Process::printed).unwrap_or_default()
+    /// Waits until it has printed this, in any of its lives.
+    pub(crate) fn prints(&self, text: &str) {
+        self.process.as_ref().unwrap().prints(text);
     }
 
     /// Sends it a signal.

@@ -160,6 +160,12 @@ impl Server {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
+    /// Waits until so many lines of its log contain a text; there are no more then.
+    pub(crate) fn logs(&self, text: &str, times: usize) {
+        eventually(&format!("`{text}` is logged"), || (self.logged(text).len() >= times).then_some(()));
+        assert_eq!(self.logged(text).len(), times, "{text}");
+    }
+
     /// The process that listens.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

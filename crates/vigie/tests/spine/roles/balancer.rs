@@ -182,7 +182,7 @@ fn requests_follow_roles_and_a_drain() {
     // Load balancers hear of the end before it comes; afterwards there is nobody to ask.
     alpha.stop();
     balancer.until("alpha", "DOWN (agent)", "");
-    assert!(balancer.process.printed().contains("via agent : stopped (stopping)"));
+    balancer.process.prints("via agent : stopped (stopping)");
     balancer.until("beta", "UP", "epoch=4");
     assert_eq!(balancer.asked(), "beta");
     let principal = get(served[1].health, "/principal?group=db");

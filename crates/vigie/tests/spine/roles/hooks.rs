@@ -20,7 +20,7 @@ fn who_fails_to_become_principal_is_out_of_the_line_until_the_group_is_resumed()
     let barred = group.records("role-barred");
     assert_eq!((&barred[0]["member"], &barred[0]["cause"]), (&"alpha".into(), &"hook-failed".into()));
     assert_eq!(alpha.status().unwrap()["roles"][0]["barred"], true);
-    assert!(alpha.printed().contains("ended with exit code 1"), "why is said");
+    alpha.prints("ended with exit code 1");
 
     beta.stop();
     eventually("nobody is principal", || group.show()["principal"].is_null().then_some(()));
@@ -49,7 +49,7 @@ fn a_hook_that_hangs_is_killed_with_all_that_it_started() {
     let sleeper = std::fs::read_to_string(&pid).unwrap();
     let sleeper = Path::new("/proc").join(sleeper.trim());
     eventually("what the hook started is gone", || (!sleeper.exists()).then_some(()));
-    assert!(alpha.printed().contains("ran for more than 5000 ms and was killed"));
+    alpha.prints("ran for more than 5000 ms and was killed");
     assert_eq!(told(&group.judge()), ["alpha end 1 hook-failed", "beta begin 2 hook-failed"]);
 }
 
@@ -87,5 +87,5 @@ fn a_hook_that_is_missing_is_a_hook_that_failed() {
     let alpha = group.join("alpha", &["--on-principal", "/no/such/hook"]);
     group.until("alpha", "end", 1);
     eventually("alpha is out of the line", || group.member("alpha")?["nofailover"].as_bool()?.then_some(()));
-    assert!(alpha.printed().contains("/no/such/hook"), "{}", alpha.printed());
+    alpha.prints("/no/such/hook");
 }
