@@ -448,8 +448,9 @@ fn not_begun(host: &str, said: &str, code: Option<i32>) -> Failed {
     ];
     let words = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it says nothing");
     let known = CLASSES.iter().find(|(_, texts)| texts.iter().any(|text| said.contains(text)));
+    let known = known.map(|(class, _)| class).or(was_hung_up_on(said).then_some(&Class::Throttled));
     match (known, code) {
-        (Some((class, _)), Some(OWN_FAILURE)) => Failed::new(*class, format!("ssh to {host}: {words}")),
+        (Some(class), Some(OWN_FAILURE)) => Failed::new(*class, format!("ssh to {host}: {words}")),
         (_, Some(OWN_FAILURE) | None) => {
             let text = format!("ssh to {host} ended before the command told that it begins: {words}");
             Failed::new(Class::Lost, text).hint("what it did is not known")
@@ -459,6 +460,14 @@ fn not_begun(host: &str, said: &str, code: Option<i32>) -> Failed {
             Failed::new(Class::ExecFailed, text)
         }
     }
+}
+
+/// Whether the other side was gone before `ssh` had said who it is: what it says then names the host and the port.
+fn was_hung_up_on(said: &str) -> bool {
+    let why = ["Broken pipe", "Connection reset by peer"];
+    said.lines().map(str::trim).any(|line| {
+        line.starts_with("banner exchange: Connection to ") && why.iter().any(|why| line.ends_with(why))
+    })
 }
 
 #[cfg(test)]
@@ -498,6 +507,10 @@ mod tests {
             class("kex_exchange_identification: Connection closed by remote host\n", 255),
             Class::Throttled
         );
+        for why in ["Broken pipe", "Connection reset by peer"] {
+            let said = format!("banner exchange: Connection to UNKNOWN port 65535: {why}\r\n");
+            assert_eq!(class(&said, 255), Class::Throttled);
+        }
         assert_eq!(
             class("kex_exchange_identification: banner line contains invalid characters\n", 255),
             Class::Handshake

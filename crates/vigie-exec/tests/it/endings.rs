@@ -1,6 +1,6 @@
 //! How commands end, and what is said of it.
 
-use crate::{gone, number_in, reaped};
+use crate::{TIME_TO_BEGIN, gone, number_in, reaped};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use vigie_exec::{Command, Ending};
@@ -32,7 +32,7 @@ async fn a_hanging_command_is_ended_with_its_children() {
     let dir = tempfile::tempdir().unwrap();
     let pids = dir.path().join("child");
     let script = "trap 'echo asked; exit 9' TERM; sleep 600 & echo $! > child; wait";
-    let command = Command::shell(script).dir(dir.path()).time_limit(Duration::from_millis(300));
+    let command = Command::shell(script).dir(dir.path()).time_limit(TIME_TO_BEGIN);
     let outcome = command.run().await.unwrap();
     assert_eq!(outcome.ending, Ending::TimedOut { killed: false });
     assert_eq!(outcome.stdout.bytes(), b"asked\n");
@@ -45,11 +45,11 @@ async fn who_ignores_the_request_is_killed_after_the_grace() {
     let dir = tempfile::tempdir().unwrap();
     let script = "trap '' TERM; echo $$ > pid; sh -c 'echo $$ > child; while :; do sleep 1; done'";
     let command = Command::shell(script).dir(dir.path());
-    let command = command.time_limit(Duration::from_millis(200)).grace(Duration::from_millis(200));
+    let command = command.time_limit(TIME_TO_BEGIN).grace(Duration::from_millis(200));
     let began = Instant::now();
     let outcome = command.run().await.unwrap();
     assert_eq!(outcome.ending, Ending::TimedOut { killed: true });
-    assert!(began.elapsed() >= Duration::from_millis(400), "the grace was not given");
+    assert!(began.elapsed() >= TIME_TO_BEGIN + Duration::from_millis(200), "the grace was not given");
     reaped(number_in(&dir.path().join("pid")).await).await;
     gone(number_in(&dir.path().join("child")).await).await;
 }
@@ -57,7 +57,7 @@ async fn who_ignores_the_request_is_killed_after_the_grace() {
 #[tokio::test]
 async fn a_stopped_command_hears_the_request() {
     let command = Command::shell("trap 'exit 0' TERM; kill -STOP $$; sleep 600");
-    let outcome = command.time_limit(Duration::from_millis(300)).run().await.unwrap();
+    let outcome = command.time_limit(TIME_TO_BEGIN).run().await.unwrap();
     assert_eq!(outcome.ending, Ending::TimedOut { killed: false });
 }
 
@@ -69,8 +69,13 @@ async fn a_caller_can_ask_for_the_end() {
         Command::shell("echo $$ > pid; trap 'echo bye; exit 0' TERM; sleep 600 & wait").dir(dir.path());
     let run = tokio::spawn(async move { command.run_until(async { _ = stopped.await }).await.unwrap() });
     let pid = number_in(&dir.path().join("pid")).await;
-    // The shell writes the file before it sets the trap; it waits once it has a child.
-    while std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().trim().is_empty() {
+    // The shell writes the file before it sets the trap; it waits once it has a child. Until that is `sleep`, it is a copy of
+    // the shell, which may take the signal as the shell does and then sleep on.
+    let child = || {
+        let child = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        std::fs::read_to_string(format!("/proc/{}/comm", child.trim()))
+    };
+    while !child().is_ok_and(|name| name == "sleep\n") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stop.send(()).unwrap();

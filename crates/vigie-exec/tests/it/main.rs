@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 /// How long a test waits for what must come: long enough for a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The time limit of a command that has to set its traps, and to write down its numbers, before it is over: far more than
+/// that takes, also where somebody else has the processor.
+pub(crate) const TIME_TO_BEGIN: Duration = Duration::from_secs(5);
+
 /// Whether the process is gone, or but a zombie of somebody else's.
 fn is_gone(pid: i32) -> bool {
     // The state follows the name, which is in parentheses and may hold anything (proc_pid_stat(5)).

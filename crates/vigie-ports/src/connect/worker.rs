@@ -182,10 +182,16 @@ impl<'a> Worker<'a> {
         } else if !sleep.is_zero() {
             sleep = sleep.max(SLEEP_MIN);
         }
-        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: i64::from(sleep.subsec_nanos()) };
-        match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let mut timeout =
+            Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: i64::from(sleep.subsec_nanos()) };
+        loop {
+            match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
+                Ok(_) => break,
+                // A machine that slept, or a process that was stopped, goes on here: what came meanwhile is heard before anything
+                // is taken for silence.
+                Err(rustix::io::Errno::INTR) => timeout = Timespec { tv_sec: 0, tv_nsec: 0 },
+                Err(error) => return Err(error.into()),
+            }
         }
         events.drain(..).for_each(|event| self.event(event.data.u64()));
         Ok(())

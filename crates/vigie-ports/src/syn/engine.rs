@@ -76,7 +76,11 @@ impl<'a> Engine<'a> {
                 self.wait(self.work.now() + FULL_WAIT, Some(full))?;
             } else if read == 0 && self.heard.is_empty() {
                 self.wait(next, None)?;
+            } else {
+                continue;
             }
+            // However long this thread stood still: what came meanwhile is heard before anything is taken for silence.
+            self.read();
         }
     }
 

@@ -109,7 +109,7 @@ impl Lab {
             lab.serve(place, *server);
             config += &format!("Host v{place}\n  HostName 10.77.{place}.2\n");
         }
-        config += &format!("Host t\n  HostName {TARGET}\nHost *\n  User root\n  ConnectTimeout 2\n");
+        config += &format!("Host t\n  HostName {TARGET}\nHost *\n  User root\n  ConnectTimeout 8\n");
         std::fs::write(lab.path("ssh_config"), config).unwrap();
         Some(lab)
     }

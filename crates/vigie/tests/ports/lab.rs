@@ -1,7 +1,9 @@
 //! Listeners on loopback, and runs of the binary.
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -9,6 +11,8 @@ use std::process::{Command, Stdio};
 pub(crate) struct Lab {
     pub(crate) listeners: Vec<TcpListener>,
     pub(crate) closed: u16,
+    /// Has the closed one, so that nobody else gets it, and does not listen.
+    _held: OwnedFd,
 }
 
 impl Lab {
@@ -16,9 +20,10 @@ impl Lab {
     pub(crate) fn new(open: usize) -> Self {
         let listen = || TcpListener::bind("0.0.0.0:0").unwrap();
         let listeners = (0..open).map(|_| listen()).collect();
-        // Taken and given back: the kernel does not give it to the next one who asks for any.
-        let closed = listen().local_addr().unwrap().port();
-        Lab { listeners, closed }
+        let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&held, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let closed = SocketAddrV4::try_from(getsockname(&held).unwrap()).unwrap().port();
+        Lab { listeners, closed, _held: held }
     }
 
     /// The open ports, ascending.

@@ -46,6 +46,11 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until it has printed this.
+    pub(crate) fn prints(&self, text: &str) {
+        eventually(&format!("`{text}` is printed"), || self.printed().contains(text).then_some(()));
+    }
+
     /// Whether it has ended by itself, and how.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
@@ -69,13 +74,24 @@ impl Process {
 
     /// Asks it to end as a service manager would, and waits until it did.
     pub(crate) fn stop(self) -> ExitStatus {
-        self.stop_with(&[Signal::TERM])
+        self.signal(Signal::TERM);
+        self.ends()
     }
 
-    /// Asks it to end with these signals, one right after the other.
-    pub(crate) fn stop_with(mut self, signals: &[Signal]) -> ExitStatus {
-        signals.iter().for_each(|signal| self.signal(*signal));
+    fn ends(mut self) -> ExitStatus {
         eventually("a process that was asked to end has ended", || self.ended())
+    }
+
+    /// Asks it to end with these signals at once: they come while it stands still, and are there when it goes on.
+    pub(crate) fn stop_with(self, signals: &[Signal]) -> ExitStatus {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.id());
+        eventually("a process stands still", || {
+            std::fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
+        });
+        signals.iter().for_each(|signal| self.signal(*signal));
+        self.signal(Signal::CONT);
+        self.ends()
     }
 }
 

@@ -31,7 +31,7 @@ fn up_shows_changes_as_they_happen_and_brings_them_back() {
     flush(&data);
 
     sh(&dir, "mkdir fresh && echo hello > fresh/noticed");
-    eventually("up has printed the new file", || up.printed().contains("noticed").then_some(()));
+    up.prints("noticed");
     flush(&data);
 
     let log = client(&data, &["log", "--json", "-n", "100000"]);
@@ -121,8 +121,7 @@ fn up_says_of_every_directory_when_it_is_watched() {
     command.arg("up").args(dirs.iter().map(|dir| dir.path())).arg("--data").arg(outside.path().join("data"));
     let up = Process::start(&mut command, &outside.path().join("up.out"));
     for (dir, what) in dirs.iter().zip(["1 object is there", "2 objects are there"]) {
-        let line = format!("watching {}: {what}", dir.path().canonicalize().unwrap().display());
-        eventually(&line, || up.printed().contains(&line).then_some(()));
+        up.prints(&format!("watching {}: {what}", dir.path().canonicalize().unwrap().display()));
     }
     assert!(up.stop().success());
 }

@@ -84,7 +84,7 @@ fn a_directory_that_may_not_be_listed_is_not_an_empty_one() {
     assert!(tar.code == 3 && tar.err.contains("directories of which not everything could be seen: 1"));
     let log = up.run(&["log", "tree/open/closed"]).out;
     assert!(log.contains("unseen") && log.contains("unlisted"), "{log}");
-    assert!(up.process.printed().contains("unseen"), "{}", up.process.printed());
+    up.process.prints("unseen");
 
     let status = up.run(&["status"]).out;
     assert!(status.contains("/tree: 1 directory that is not seen whole"), "{status}");
@@ -154,7 +154,7 @@ fn root_what_a_bind_mount_hides_comes_back() {
     assert_eq!(said.code, 3, "{}", said.err);
     assert_eq!(std::fs::read(place.join("during/b/deep/g")).unwrap(), b"below\n", "hidden is not gone");
     assert_eq!(std::fs::read(place.join("during/in/f")).unwrap(), b"in\n");
-    assert!(up.printed().contains("once more"), "{}", up.printed());
+    up.prints("once more");
     drop(unmount);
     eventually("its end is noticed", || (run(&["ls", "tree/b"]).code == 0).then_some(()));
     flush();

@@ -211,9 +211,9 @@ impl Agent {
         (said.code == 0).then(|| serde_json::from_str(&said.out).unwrap())
     }
 
-    /// What it has printed, in all of its lives.
-    pub(crate) fn printed(&self) -> String {
-        self.process.as_ref().map(Process::printed).unwrap_or_default()
+    /// Waits until it has printed this, in any of its lives.
+    pub(crate) fn prints(&self, text: &str) {
+        self.process.as_ref().unwrap().prints(text);
     }
 
     /// Sends it a signal.
@@ -228,10 +228,11 @@ impl Agent {
 
     /// Ends it in order.
     pub(crate) fn stop(&mut self) {
-        self.stop_with(&[Signal::TERM]);
+        let status = self.process.take().unwrap().stop();
+        assert!(status.success(), "the agent {} ended with {status}", self.name);
     }
 
-    /// Ends it with these signals; it must end in order all the same.
+    /// Ends it with these signals at once; it must end in order all the same.
     pub(crate) fn stop_with(&mut self, signals: &[Signal]) {
         let status = self.process.take().unwrap().stop_with(signals);
         assert!(status.success(), "the agent {} ended with {status}", self.name);

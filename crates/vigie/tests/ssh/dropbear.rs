@@ -1,7 +1,7 @@
 //! Dropbear, which routers and small machines have: commands and copies go there as they do to OpenSSH's server.
 
 use crate::copying::{names, noise, told};
-use crate::server::{Said, can_run, eventually, make_key, said};
+use crate::server::{Said, TIME_TO_BEGIN, can_run, eventually, make_key, said};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -103,7 +103,7 @@ fn root_at_the_end_of_its_time_dropbear_has_nothing_left_running() {
     let Some(server) = Dropbear::start("") else { return };
     let pids = server.path("pids");
     let line = format!("(trap '' TERM HUP; sleep 599 & echo $! >> {0}; wait) & sleep 600", pids.display());
-    let (code, told) = server.run(&["--timeout", "1s", "--shell", &line]);
+    let (code, told) = server.run(&["--timeout", TIME_TO_BEGIN, "--shell", &line]);
     assert_eq!((code, &told["class"]), (124, &"timeout".into()), "{told}");
     for pid in fs::read_to_string(&pids).unwrap().lines() {
         eventually("it is gone", || match fs::read_to_string(format!("/proc/{pid}/stat")) {

@@ -23,7 +23,7 @@ struct Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        Fleet { config: String::new(), connect_timeout: 6, wanted: BTreeMap::new() }
+        Fleet { config: String::new(), connect_timeout: 20, wanted: BTreeMap::new() }
     }
 }
 
@@ -260,7 +260,8 @@ fn root_what_prints_in_the_background_for_ever_holds_nobody_up() {
         return;
     }
     let server = Server::start();
-    let line = "(for i in $(seq 600); do echo more; sleep 0.1; done) & echo $! > PID; exit 5";
+    let line = "(for i in $(seq 600); do echo more; echo > PID.printed; sleep 0.1; done) & echo $! > PID; \
+                until [ -e PID.printed ]; do sleep 0.01; done; exit 5";
     let pid = server.path("pid");
     let said = server.run("127.0.0.1", &["--shell", &line.replace("PID", pid.to_str().unwrap())]);
     let _ = Command::new("kill").arg(std::fs::read_to_string(&pid).unwrap().trim()).status();
@@ -303,7 +304,7 @@ fn root_a_host_that_does_not_read_ends_with_its_time_and_the_other_has_its_file(
         std::fs::create_dir(server.path(host)).unwrap();
     }
     let to = format!("127.0.0.[1-2]:{}", server.path("to").display());
-    let said = said(server.copy(&["--json", "--timeout", "8s", file.to_str().unwrap(), &to]));
+    let said = said(server.copy(&["--json", "--timeout", "20s", file.to_str().unwrap(), &to]));
     assert_eq!(said.code, 3, "{said:?}");
     let of = |host: &str| told(&said.out).into_iter().find(|told| told["host"] == host).unwrap();
     assert_eq!(of("127.0.0.1")["class"], "ok", "{said:?}");

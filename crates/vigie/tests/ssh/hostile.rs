@@ -84,7 +84,7 @@ fn root_a_flood_is_bounded_and_ends_with_its_time() {
         return;
     }
     let server = Server::start();
-    let said = server.run("127.0.0.1", &["--json", "--timeout", "2s", "--", "cat", "/dev/zero"]);
+    let said = server.run("127.0.0.1", &["--json", "--timeout", "6s", "--", "cat", "/dev/zero"]);
     let told: Value = serde_json::from_str(said.out.trim()).unwrap();
     assert_eq!((said.code, &told["class"]), (124, &"timeout".into()));
     assert!(told["stdout_cut_bytes"].as_u64().unwrap() > 0, "{}", told["stdout_bytes"]);

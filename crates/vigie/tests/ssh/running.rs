@@ -1,6 +1,6 @@
 //! How commands end over there, and what comes back of them.
 
-use crate::server::{Server, can_run, eventually};
+use crate::server::{Server, TIME_TO_BEGIN, can_run, eventually};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
@@ -35,10 +35,12 @@ fn root_at_the_end_of_its_time_nothing_is_left_there() {
         "(trap '' TERM; sleep 599 & echo $! >> {0}; wait) & echo $$ >> {0}; sleep 600",
         mark.display()
     );
-    let said = server.run("127.0.0.1", &["--timeout", "1s", "--shell", &line]);
+    let said = server.run("127.0.0.1", &["--timeout", TIME_TO_BEGIN, "--shell", &line]);
     assert_eq!(said.code, 124, "{said:?}");
     assert!(said.err.contains("timeout"), "{said:?}");
-    for pid in std::fs::read_to_string(&mark).unwrap().lines() {
+    let pids = std::fs::read_to_string(&mark).unwrap();
+    assert_eq!(pids.lines().count(), 2);
+    for pid in pids.lines() {
         eventually("it is gone", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
             Ok(stat) if !stat.contains(") Z ") => None,
             _ => Some(()),
@@ -63,7 +65,7 @@ fn root_every_way_not_to_begin_has_its_class() {
     }
     let server = Server::with("MaxSessions 0");
     let class = |server: &Server, host: &str, more: &[&str]| {
-        let args = [more, &["--json", "--connect-timeout", "1s", "--", "true"]].concat();
+        let args = [more, &["--json", "--connect-timeout", "60s", "--", "true"]].concat();
         let said = server.run(host, &args);
         assert_eq!(said.code, 125, "{said:?}");
         let told: Value = serde_json::from_str(said.out.trim()).unwrap();

@@ -52,6 +52,10 @@ pub(crate) fn can_run() -> bool {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The `--timeout` of a command that has to begin before it is ended: far more than that takes, also where somebody else has
+/// the processor.
+pub(crate) const TIME_TO_BEGIN: &str = "6s";
+
 /// Asks again and again what another process does, which cannot be subscribed to.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -154,6 +158,12 @@ impl Server {
     /// Lines of its log that contain a text.
     pub(crate) fn logged(&self, text: &str) -> Vec<String> {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
+    /// Waits until so many lines of its log contain a text; there are no more then.
+    pub(crate) fn logs(&self, text: &str, times: usize) {
+        eventually(&format!("`{text}` is logged"), || (self.logged(text).len() >= times).then_some(()));
+        assert_eq!(self.logged(text).len(), times, "{text}");
     }
 
     /// The process that listens.

@@ -1,7 +1,7 @@
 //! As root through a real `sudo`: without a password, with one that is asked for at a terminal, and not at all. The
 //! accounts are those of the test's own server only.
 
-use crate::server::{Said, Server, can_run, eventually, said};
+use crate::server::{Said, Server, TIME_TO_BEGIN, can_run, eventually, said};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -47,7 +47,7 @@ fn server(more: &str) -> Server {
 /// Runs it at a terminal of its own, where this answers every question for a password.
 fn at_a_terminal(command: &Command, answer: &str) -> Said {
     const DRIVER: &str = "
-import os, pty, sys, termios
+import os, pty, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[2], sys.argv[2:])
@@ -62,6 +62,9 @@ while True:
     said += piece
     if said.count(b'password for sudo on ') > answered and said.endswith(b': '):
         answered += 1
+        # The question is there before the echo is off, and a person does not type that soon.
+        while termios.tcgetattr(fd)[3] & termios.ECHO:
+            time.sleep(0.005)
         os.write(fd, sys.argv[1].encode() + b'\\n')
 sys.stdout.buffer.write(said.replace(b'\\r\\n', b'\\n'))
 if not termios.tcgetattr(fd)[3] & termios.ECHO:
@@ -131,7 +134,7 @@ fn root_at_the_end_of_its_time_what_sudo_started_is_ended_too() {
     let server = server("");
     let mark = server.path("pids");
     let line = format!("sleep 599 & echo $! >> {0}; echo $$ >> {0}; sleep 600", mark.display());
-    let args = ["--sudo", "--timeout", "2s", "--json", "--shell", &line];
+    let args = ["--sudo", "--timeout", TIME_TO_BEGIN, "--json", "--shell", &line];
     let said = server.run("free@127.0.0.1", &args);
     let told: Value = serde_json::from_str(said.out.trim()).unwrap();
     assert_eq!((said.code, &told["class"]), (124, &"timeout".into()), "{said:?}");
@@ -196,7 +199,8 @@ fn root_a_command_of_an_asked_user_ends_with_its_time_too() {
     let server = server("");
     let mark = server.path("pid");
     let line = format!("echo $$ > {}; exec sleep 600", mark.display());
-    let command = server.run_command("asked@127.0.0.1", &["--sudo", "--timeout", "5s", "--shell", &line]);
+    let command =
+        server.run_command("asked@127.0.0.1", &["--sudo", "--timeout", TIME_TO_BEGIN, "--shell", &line]);
     let said = at_a_terminal(&command, PASSWORD);
     assert_eq!(said.code, 124, "{said:?}");
     assert!(said.out.contains("timeout"), "{said:?}");

@@ -1,6 +1,6 @@
 //! Who is frozen does not know that its time is over. The hub does, and so does the fence.
 
-use super::{Group, SHORT};
+use super::{Group, SHORT, SHORT_MS};
 use crate::process::{Process, eventually};
 use crate::world::VIGIE;
 use rustix::process::Signal;
@@ -40,7 +40,7 @@ fn a_frozen_principal_is_replaced_and_its_late_write_is_refused() {
     });
     let ended = &group.records("role-ended")[0];
     assert_eq!(ended["cause"], "lease-expired", "{ended}");
-    assert!(ended["detection_ms"].as_u64().unwrap() >= 1000, "{ended}");
+    assert!(ended["detection_ms"].as_u64().unwrap() >= SHORT_MS, "{ended}");
 }
 
 #[test]
@@ -49,7 +49,9 @@ fn a_promotion_hook_of_a_process_that_was_frozen_for_long_is_undone() {
     // Frozen before it could be told, it is not chosen: it is silent.
     let _gamma = group.join("gamma", &[]);
     beta.signal(Signal::STOP);
-    eventually("beta is silent", || (group.member("beta")?["heard_ms_ago"].as_u64()? > 1000).then_some(()));
+    eventually("beta is silent", || {
+        (group.member("beta")?["heard_ms_ago"].as_u64()? > SHORT_MS).then_some(())
+    });
     alpha.stop();
     group.until_begins("gamma", 2);
     beta.signal(Signal::CONT);

@@ -19,7 +19,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// A lease that is over soon enough for a test, and long enough for a loaded machine.
-const SHORT: &str = "1s";
+const SHORT: &str = "3s";
+const SHORT_MS: u64 = 3000;
 
 /// A lease that no test outlives.
 const LONG: &str = "1h";

@@ -3,12 +3,14 @@
 use super::{Group, LONG};
 use crate::process::eventually;
 use crate::tree::sh;
+use rustix::process::Signal;
 
 #[test]
 fn two_machines_under_one_name_are_one_member() {
     let (group, [alpha, _beta]) = Group::with(LONG, ["alpha", "beta"]);
-    // Somebody copied a machine, certificate and all.
+    // Somebody copied a machine, certificate and all; it stands still meanwhile, so that no file changes under the copy.
     let mut twin = group.world.agent("twin");
+    alpha.signal(Signal::STOP);
     sh(
         twin.root.parent().unwrap(),
         &format!(
@@ -18,6 +20,7 @@ fn two_machines_under_one_name_are_one_member() {
             twin.state.display()
         ),
     );
+    alpha.signal(Signal::CONT);
     let [begin, end] = group.hooks("twin");
     let args = ["--role", "db:9", "--on-principal", &begin, "--on-secondaire", &end];
     group.world.launch(&mut twin, &args.map(AsRef::as_ref));

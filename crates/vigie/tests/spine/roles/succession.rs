@@ -1,6 +1,6 @@
 //! The principal goes, in every way, and the next in line comes.
 
-use super::{Group, SHORT, told};
+use super::{Group, SHORT, SHORT_MS, told};
 
 #[test]
 fn the_next_in_line_is_promoted_after_a_stop_and_after_a_kill() {
@@ -22,7 +22,7 @@ fn the_next_in_line_is_promoted_after_a_stop_and_after_a_kill() {
     assert_eq!(show["principal"]["machine"], "gamma");
     assert_eq!(show["principal"]["epoch"], 3);
     assert_eq!(show["principal"]["cause"], "connection-lost");
-    assert_eq!((&show["mode"], &show["ttl_ms"]), (&"safe".into(), &1000.into()));
+    assert_eq!((&show["mode"], &show["ttl_ms"]), (&"safe".into(), &SHORT_MS.into()));
     assert_eq!(show["last_ended"]["machine"], "beta");
 
     let granted = group.records("role-granted");
@@ -32,7 +32,7 @@ fn the_next_in_line_is_promoted_after_a_stop_and_after_a_kill() {
     let ended = group.records("role-ended");
     assert_eq!(ended[0]["detection_ms"], 0, "a clean stop is announced: {}", ended[0]);
     let detection = ended[1]["detection_ms"].as_u64().unwrap();
-    assert!(detection >= 1000, "the lease of a killed principal is waited for: {}", ended[1]);
+    assert!(detection >= SHORT_MS, "the lease of a killed principal is waited for: {}", ended[1]);
     assert_eq!(group.records("role-barred").len(), 0, "who leaves is not barred");
 
     // The history of the group is the same story.

@@ -46,7 +46,7 @@ fn netcat_socat_and_ncat_are_answered() {
     let (tcp_port, udp_port) = (port(tcp), port(udp));
     let over_tcp = format!("TCP:{tcp}");
     let over_udp = format!("UDP:{udp}");
-    let by_ncat_over_udp = format!("(cat; sleep 1) | ncat -u -i1 127.0.0.1 {udp_port}");
+    let by_ncat_over_udp = format!("(cat; sleep 5) | ncat -u -i5 127.0.0.1 {udp_port}");
     for (program, args) in [
         ("nc", &["-N", "127.0.0.1", tcp_port.as_str()][..]),
         ("nc", &["-u", "-w3", "127.0.0.1", udp_port.as_str()]),

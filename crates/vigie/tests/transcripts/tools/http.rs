@@ -4,7 +4,7 @@ use super::ip::tinyproxy;
 use super::stand_in::StandIn;
 use crate::Home;
 use crate::talking::Talking;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -189,7 +189,12 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
     // As a web server without TLS does it.
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", plain.local_addr().unwrap());
-    std::thread::spawn(move || plain.accept().unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    std::thread::spawn(move || {
+        let mut stream = plain.accept().unwrap().0;
+        // Closing with the greeting unread would reset the connection.
+        let _ = stream.read(&mut [0; 4096]);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    });
     let said = home.run(&["http", &url]);
     assert!(
         said.code == 4 && said.err.contains("does the server speak TLS on this port at all?"),
