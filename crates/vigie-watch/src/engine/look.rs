@@ -215,7 +215,9 @@ impl Engine {
         // What was refused under its old name may have been another one that came there; and a comparison may have
         // been where it is now before it came, and where it was only when it had left.
         let is_missed = is_dir && here.why.is_live() && self.is_comparing();
-        if self.is_unlisted(node) || is_missed {
+        // What hid it, or seemed to, was at its old place.
+        let was_covered = self.uncover(node);
+        if self.is_unlisted(node) || is_missed || was_covered {
             self.push_live(node, true);
         }
         self.make_up_listing(node, here.why);

@@ -128,7 +128,9 @@ impl Dir for FakeDir {
     }
 
     fn identify_entry(&self, name: &[u8], _: &Stat) -> io::Result<Identity> {
-        self.with_entry(name, |inode| Ok(identity(inode.ino, inode.generation)))
+        let found = self.with_entry(name, |inode| Ok(identity(inode.ino, inode.generation)));
+        self.fs.looked_at(name);
+        found
     }
 
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {

@@ -42,7 +42,11 @@ use vigie_model::{Clock, Metadata};
 #[derive(Clone)]
 pub struct FakeFs {
     state: Arc<Mutex<State>>,
+    raced: Arc<Mutex<Vec<Race>>>,
 }
+
+/// A name, and what others do right after it was looked at.
+type Race = (Vec<u8>, Box<dyn FnOnce(&FakeFs) + Send>);
 
 impl fmt::Debug for FakeFs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +68,25 @@ pub struct SnapshotNode {
 impl FakeFs {
     /// An empty `/`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        FakeFs { state: Arc::new(Mutex::new(State::new(clock))) }
+        FakeFs { state: Arc::new(Mutex::new(State::new(clock))), raced: Arc::default() }
+    }
+
+    /// Has others change something right after the engine has found out what is under this name, the next time that it
+    /// does.
+    pub fn race(&self, name: &[u8], change: impl FnOnce(&FakeFs) + Send + 'static) {
+        self.races().push((name.to_vec(), Box::new(change)));
+    }
+
+    fn looked_at(&self, name: &[u8]) {
+        let position = self.races().iter().position(|(raced, _)| raced == name);
+        let race = position.map(|at| self.races().swap_remove(at));
+        if let Some((_, change)) = race {
+            change(self);
+        }
+    }
+
+    fn races(&self) -> MutexGuard<'_, Vec<Race>> {
+        self.raced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new watcher with a queue of this many events; `wake` is called at each event. Dropping it ends its

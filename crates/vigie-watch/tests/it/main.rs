@@ -6,6 +6,7 @@ mod comparing;
 mod driver;
 mod fake;
 mod mounts;
+mod moving;
 mod random;
 mod real;
 mod replica;

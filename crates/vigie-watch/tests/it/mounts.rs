@@ -148,6 +148,25 @@ fn root_what_changes_where_it_is_hidden_is_found_afterwards() {
 }
 
 #[test]
+fn root_what_was_hidden_and_moves_before_it_is_looked_at_is_seen_where_it_is() {
+    let (mut real, mut mounts) = (Real::new(two_directories), Mounted(Vec::new()));
+    let root = real.root();
+    let held = File::open(root.join("b")).unwrap();
+    if !mounts.bind(&root.join("in"), &root.join("b")) {
+        return;
+    }
+    real.until_unseen("mounted over", &["b"]);
+    rustix::fs::unlinkat(&held, "under/deep", rustix::fs::AtFlags::empty()).unwrap();
+    mounts.off();
+    fs::rename(root.join("b"), root.join("in/sub/moved")).unwrap();
+    fs::write(root.join("in/sub/moved/new"), "new").unwrap();
+    real.until_unseen("seen elsewhere", &[]);
+    real.check("moved");
+    fs::write(root.join("in/sub/moved/under/later"), "later").unwrap();
+    real.check("it is watched again");
+}
+
+#[test]
 fn root_mounts_that_lie_on_each_other_and_within_each_other() {
     let (mut real, mut mounts) = (Real::new(two_directories), Mounted(Vec::new()));
     let root = real.root();
