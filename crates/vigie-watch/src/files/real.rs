@@ -120,8 +120,9 @@ struct Systems {
 /// What tells mounted file systems apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Mounted {
-    /// The number of the mount, which is never given again. Known with every `statx(2)`, since Linux 6.8.
-    Mount(u64),
+    /// Device number, which btrfs has one of for each subvolume, and the number of the mount, which is never given
+    /// again. Known with every `statx(2)`, since Linux 6.8.
+    Mount(u64, u64),
     /// Device number, and the file system's own: one more call each time.
     Device(u64, u64),
 }
@@ -140,7 +141,7 @@ impl Systems {
     /// The file system of an open file, of which `statx(2)` told the device, and perhaps the mount.
     fn of(&self, fd: BorrowedFd<'_>, dev: u64, mount: Option<u64>) -> io::Result<Arc<System>> {
         let key = match mount {
-            Some(mount) => Mounted::Mount(mount),
+            Some(mount) => Mounted::Mount(dev, mount),
             None => Mounted::Device(dev, rustix::fs::fstatvfs(fd)?.f_fsid),
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -413,6 +414,19 @@ mod tests {
                 assert!([libc::ENOENT, libc::ELOOP, libc::ENOTDIR].contains(&number), "{error}");
             }
         }
+    }
+
+    /// Subvolumes of btrfs are under one mount and have the same inode numbers.
+    #[test]
+    fn a_file_system_is_known_by_its_device_and_its_mount() {
+        let root = rustix::fs::open("/", DIR_FLAGS, Mode::empty()).unwrap();
+        let systems = Systems::default();
+        let system = |dev, mount| systems.of(root.as_fd(), dev, mount).unwrap();
+        for mount in [Some(7), None] {
+            assert!(Arc::ptr_eq(&system(1, mount), &system(1, mount)));
+            assert!(!Arc::ptr_eq(&system(1, mount), &system(2, mount)));
+        }
+        assert!(!Arc::ptr_eq(&system(1, Some(7)), &system(1, Some(8))));
     }
 
     #[test]
