@@ -78,7 +78,7 @@ pub(super) struct Reads {
     waiting: BTreeSet<(Duration, u64, Key)>,
     queued: BTreeSet<(u8, u64, Key)>,
     /// Parked because they had no path. Some may be wanted elsewhere, or not at all, since.
-    homeless: Vec<Key>,
+    homeless: BTreeSet<Key>,
     next: u64,
 }
 
@@ -257,7 +257,7 @@ impl Reads {
     pub(super) fn homeless(&mut self, key: Key) {
         if let Some(need) = self.needs.get_mut(&key) {
             need.state = State::Parked;
-            self.homeless.push(key);
+            self.homeless.insert(key);
         }
     }
 
