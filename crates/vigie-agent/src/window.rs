@@ -233,9 +233,12 @@ mod tests {
         let mut line = Line::new(60_000_000, Duration::from_millis(5));
         let time = Duration::from_secs(10);
         line.send(time);
+        let queue = line.window.queue_bytes();
+        assert!(queue > 2 * WRITE_BUFFER_BYTES, "on a fast link more is gathered: {queue}");
         line.rate = 1_000_000;
         let (_, longest) = line.send(time);
         assert!(longest < Duration::from_millis(90), "{longest:?}");
+        assert_eq!(line.window.queue_bytes(), WRITE_BUFFER_BYTES, "urgent frames wait for no more");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub const READ_BUFFER_BYTES: usize = 128 * 1024;
 /// At what length the writer's buffer is written out by itself. What is in it can no longer be overtaken.
 pub const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
-/// What a sender that knows its link to be fast may gather there, and what of the buffer is kept when it is empty.
+/// What a sender that knows its link to be fast may gather there. Of an empty buffer, room for twice as much is kept.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 128 * 1024;
 
 /// Bytes that TLS holds while the socket is full; they can't be overtaken either.
