@@ -1,7 +1,8 @@
 //! What changed between two scans.
 //!
 //! States are compared, not reasons, names or times. A target is the same if its address is, but for a link-local one
-//! that was asked for on another interface, or else the name by which it was asked for. "Could not look" is never a change and never the same: it is inconclusive.
+//! that was asked for on another interface, or else the name by which it was asked for. "Could not look" is never a
+//! change and never the same: it is inconclusive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -112,8 +112,8 @@ mod tests {
             alarm.wait_until(Some(moment)).await;
             assert!(clock.monotonic() >= moment);
         }
-        // A wait that was given up leaves nothing behind. It is given up before it is over, also where the test has to wait for
-        // its turn.
+        // A wait that was given up leaves nothing behind. It is given up before it is over, also where the test has to
+        // wait for its turn.
         let soon = clock.monotonic() + Duration::from_secs(1);
         tokio::select! {
             biased;

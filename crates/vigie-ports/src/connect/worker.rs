@@ -187,8 +187,8 @@ impl<'a> Worker<'a> {
         loop {
             match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
                 Ok(_) => break,
-                // A machine that slept, or a process that was stopped, goes on here: what came meanwhile is heard before anything
-                // is taken for silence.
+                // A machine that slept, or a process that was stopped, goes on here: what came meanwhile is heard before
+                // anything is taken for silence.
                 Err(rustix::io::Errno::INTR) => timeout = Timespec { tv_sec: 0, tv_nsec: 0 },
                 Err(error) => return Err(error.into()),
             }

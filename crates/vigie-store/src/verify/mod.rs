@@ -5,7 +5,7 @@
 mod compare;
 
 use crate::body::{Body, Place};
-use crate::compress::{decompress, open_block};
+use crate::compress::{check_block, decompress};
 use crate::error::{KvError, StoreError, explain};
 use crate::journal::{Damage, Frame};
 use crate::limits::AFFECTED_MAX;
@@ -132,8 +132,8 @@ fn walk(
 fn check(shared: &Shared, digest: &Digest, place: &Place) -> Result<Option<String>, StoreError> {
     let why = match shared.packs.read(place) {
         Ok(stored) => {
-            let opened = open_block(place.kind, place.codec, place.raw_len, &stored, digest);
-            opened.err().map(|e| e.to_string())
+            let checked = check_block(place.kind, place.codec, place.raw_len, &stored, digest);
+            checked.err().map(|e| e.to_string())
         }
         Err(BlockReadError::Damaged(why)) => Some(why),
         Err(BlockReadError::Store(e)) => return Err(e),
