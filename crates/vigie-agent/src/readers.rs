@@ -169,9 +169,10 @@ impl<'a> Gathering<'a> {
                 let entry = ListEntry { digest: block.digest, size };
                 self.chunks.push(block);
                 let finished = self.lists.push(entry);
-                let go_on = finished.is_empty() || self.to.budget.room();
+                let sends = !finished.is_empty();
                 self.send_lists(finished);
-                go_on
+                // Room is waited for with empty hands: what a reader holds while it waits, nobody can send.
+                !sends || self.to.budget.room()
             }
         }
     }
@@ -204,5 +205,60 @@ impl<'a> Gathering<'a> {
         last.extend(self.whole.take().filter(|block| !block.raw.is_empty()));
         let digest = last.first().map_or_else(|| Digest::of_data(b""), |block| block.digest);
         ReadOutcome::Stored(read.content(digest, DigestKind::Whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Cpu;
+    use crate::parcel::ReadingId;
+    use vigie_model::{BytePath, MachineId, NodeId, SystemClock};
+    use vigie_watch::{ReadJob, RealFiles};
+
+    /// The lists of one file take as much room as there is: who waited for it while holding them would wait for ever.
+    #[test]
+    fn a_large_file_passes_through_less_room_than_one_of_its_lists_takes() {
+        const CHUNK: usize = 128 * 1024;
+        let (parcels, mut sent) = mpsc::unbounded_channel::<Vec<Parcel>>();
+        let (orders, _ordered) = mpsc::unbounded_channel();
+        let files = Arc::new(RealFiles::new());
+        let to = FileReader {
+            reader: Arc::new(Reader::new(MachineId([1; 16]), files, Arc::new(SystemClock::default()))),
+            readings: Arc::new(Mutex::new(mpsc::channel(1).1)),
+            parcels,
+            budget: Budget::new(4 * CHUNK, Cpu::Threads),
+            orders: orders.downgrade(),
+        };
+        let sender = std::thread::spawn(move || {
+            let mut bytes = 0;
+            while let Some(parcels) = sent.blocking_recv() {
+                bytes += parcels
+                    .iter()
+                    .flat_map(|parcel| &parcel.data)
+                    .map(|block| block.raw.len())
+                    .sum::<usize>();
+            }
+            bytes
+        });
+        let job = ReadJob {
+            node: NodeId([2; 16]),
+            root: BytePath::new(b"/root".to_vec()).unwrap(),
+            below: b"file".to_vec(),
+            size: 200 * CHUNK as u64,
+            live: false,
+            torn: false,
+        };
+        let reading = Reading { id: ReadingId(1), generation: 0, job };
+        let mut gathering = Gathering::new(&to, &reading);
+        for i in 0..200u8 {
+            assert!(gathering.take(Piece::Chunk(vec![i; CHUNK])), "reading goes on");
+        }
+        let (finished, root) = std::mem::take(&mut gathering.lists).finish();
+        gathering.send_lists(finished);
+        assert!(root.is_some());
+        drop(gathering);
+        drop(to);
+        assert_eq!(sender.join().unwrap(), 200 * CHUNK);
     }
 }
