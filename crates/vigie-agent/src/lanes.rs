@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{HashSet, VecDeque};
-use vigie_model::{BlockKind, Digest};
+use vigie_model::bundle::BundleBuilder;
+use vigie_model::{BlockKind, Digest, StoredKind};
 use vigie_store::compress;
 use vigie_wire::frame::{BlockHead, Need, Offer};
 
@@ -22,6 +23,11 @@ const OFFER_BLOCKS_AIM: usize = 512;
 /// Raw bytes that one piece of packing work takes on, about.
 const PACK_BYTES_AIM: usize = 512 * 1024;
 
+/// Blocks above this go alone: they have enough in common with themselves.
+const BUNDLED_BYTES_MAX: usize = 64 * 1024;
+/// Raw bytes of a bundle, about. What is read back is a whole bundle, however small the block.
+const BUNDLE_BYTES_AIM: usize = 128 * 1024;
+
 /// Which way a parcel takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Way {
@@ -31,7 +37,7 @@ pub(crate) enum Way {
     Bulk,
 }
 
-/// A block as it will be sent.
+/// A block, or a bundle, as it will be sent.
 #[derive(Debug)]
 pub(crate) struct PackedBlock {
     pub(crate) head: BlockHead,
@@ -77,8 +83,17 @@ struct Lane {
 /// Which parcel of which lane.
 type Address = (Way, u64);
 
-/// The raw blocks of some parcels.
-type Load = Vec<(Address, Vec<RawBlock>)>;
+/// The raw blocks of some parcels, in the order of their lane.
+type Load = Vec<Loaded>;
+
+/// The raw blocks of a parcel.
+#[derive(Debug)]
+struct Loaded {
+    address: Address,
+    blocks: Vec<RawBlock>,
+    /// They are all of a small file, and may go with others.
+    small: bool,
+}
 
 /// The stored blocks of some parcels.
 type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
@@ -86,6 +101,8 @@ type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
 /// See the module.
 pub(crate) struct Lanes {
     packers: Packers,
+    /// The hub takes bundles.
+    bundles: bool,
     live: Lane,
     bulk: Lane,
     packing: FuturesUnordered<BoxFuture<'static, Option<Packed>>>,
@@ -103,6 +120,7 @@ impl Lanes {
     pub(crate) fn new(packers: Packers) -> Self {
         Lanes {
             packers,
+            bundles: false,
             live: Lane::default(),
             bulk: Lane::default(),
             packing: FuturesUnordered::new(),
@@ -112,6 +130,11 @@ impl Lanes {
             under_way: HashSet::new(),
             broken: HashSet::new(),
         }
+    }
+
+    /// Whether the hub of this link takes bundles.
+    pub(crate) fn bundle(&mut self, bundles: bool) {
+        self.bundles = bundles;
     }
 
     fn lane(&mut self, way: Way) -> &mut Lane {
@@ -208,9 +231,10 @@ impl Lanes {
     /// Sends parcels to be packed: the blocks that are wanted (all, without an answer) and the list.
     fn pack(&mut self, parcels: Vec<(Address, Option<Vec<bool>>)>) {
         let (live, bulk): (Vec<_>, Vec<_>) = parcels.into_iter().partition(|((way, _), _)| *way == Way::Live);
+        let bundles = self.bundles;
         let (live, live_bytes) = self.loads(live);
         if live_bytes <= UNASKED_BYTES_MAX {
-            live.into_iter().for_each(|load| self.note_packed(pack_load(load)));
+            live.into_iter().for_each(|load| self.note_packed(pack_load(load, bundles)));
         } else {
             live.into_iter().rev().for_each(|load| self.to_pack.push_front(load));
         }
@@ -237,7 +261,9 @@ impl Lanes {
             }
             waiting.stage = Stage::Packing;
             bytes += blocks.iter().map(|block| block.raw.len()).sum::<usize>();
-            load.push(((way, number), blocks));
+            let small = waiting.parcel.alone
+                && blocks.iter().all(|b| b.kind == BlockKind::Data && b.raw.len() <= BUNDLED_BYTES_MAX);
+            load.push(Loaded { address: (way, number), blocks, small });
             if bytes >= PACK_BYTES_AIM {
                 loads.push(std::mem::take(&mut load));
                 all_bytes += std::mem::take(&mut bytes);
@@ -250,9 +276,10 @@ impl Lanes {
     }
 
     fn start_packing(&mut self) {
+        let bundles = self.bundles;
         while self.packing.len() < self.packers.width() {
             let Some(load) = self.to_pack.pop_front() else { return };
-            self.packing.push(self.packers.run(move || pack_load(load)));
+            self.packing.push(self.packers.run(move || pack_load(load, bundles)));
         }
     }
 
@@ -371,17 +398,75 @@ impl Lane {
     }
 }
 
-fn pack_load(load: Load) -> Packed {
-    let pack = |blocks: Vec<RawBlock>| blocks.into_iter().map(pack_block).collect();
-    load.into_iter().map(|(address, blocks)| (address, pack(blocks))).collect()
+fn pack_load(load: Load, bundles: bool) -> Packed {
+    let mut packed = Packed::with_capacity(load.len());
+    let mut open = OpenBundle::default();
+    for (at, Loaded { address, blocks, small }) in load.into_iter().enumerate() {
+        packed.push((address, VecDeque::with_capacity(blocks.len())));
+        for block in blocks {
+            if bundles && small {
+                if !open.takes(&block) {
+                    std::mem::take(&mut open).close(&mut packed);
+                }
+                open.push(at, block);
+            } else {
+                packed[at].1.push_back(pack_block(block));
+            }
+        }
+    }
+    open.close(&mut packed);
+    packed
+}
+
+/// A bundle in the making. It goes where its first block would: the parcels of its other blocks come later in the lane.
+#[derive(Default)]
+struct OpenBundle {
+    first: Option<(usize, RawBlock)>,
+    builder: BundleBuilder,
+}
+
+impl OpenBundle {
+    fn takes(&self, block: &RawBlock) -> bool {
+        let Some((_, first)) = &self.first else { return true };
+        let len = self.builder.len().max(first.raw.len()) + block.raw.len();
+        len <= BUNDLE_BYTES_AIM && self.builder.has_room_for(block.raw.len())
+    }
+
+    fn push(&mut self, parcel: usize, block: RawBlock) {
+        match &self.first {
+            None => self.first = Some((parcel, block)),
+            Some((_, first)) => {
+                if self.builder.is_empty() {
+                    self.builder.push(first.digest, &first.raw);
+                }
+                self.builder.push(block.digest, &block.raw);
+            }
+        }
+    }
+
+    fn close(self, packed: &mut Packed) {
+        let Some((parcel, first)) = self.first else { return };
+        let block = if self.builder.is_empty() {
+            pack_block(first)
+        } else {
+            let (digest, raw) = self.builder.finish();
+            pack_stored(StoredKind::Bundle, digest, &raw)
+        };
+        packed[parcel].1.push_back(block);
+    }
 }
 
 fn pack_block(block: RawBlock) -> PackedBlock {
-    let RawBlock { kind, digest, raw } = block;
-    let raw_len = raw.len() as u32;
-    let (codec, stored) = compress::pack(kind, &raw);
-    let head = BlockHead { digest, kind, codec: codec.number(), raw_len, stored_len: stored.len() as u32 };
-    PackedBlock { head, stored: stored.into() }
+    pack_stored(StoredKind::Block(block.kind), block.digest, &block.raw)
+}
+
+fn pack_stored(kind: StoredKind, digest: Digest, raw: &[u8]) -> PackedBlock {
+    let (codec, stored) = compress::pack(kind, raw);
+    let (raw_len, stored_len) = (raw.len() as u32, stored.len() as u32);
+    PackedBlock {
+        head: BlockHead { digest, kind, codec: codec.number(), raw_len, stored_len },
+        stored: stored.into(),
+    }
 }
 
 #[cfg(test)]
@@ -463,6 +548,43 @@ mod tests {
         let offer = lanes.next_offer().unwrap();
         lanes.answer(&Need::new(offer.id, [false, true])).unwrap();
         assert_eq!(written(&mut lanes).await, ["record 1".into(), data(b"new"), "record 2".into()]);
+    }
+
+    #[tokio::test]
+    async fn small_files_go_in_bundles_where_the_hub_takes_them() {
+        let large = vec![3; BUNDLED_BYTES_MAX + 1];
+        let files: [&[u8]; 4] = [b"one", b"two", &large, b"four"];
+        for takes in [false, true] {
+            let mut lanes = lanes();
+            lanes.bundle(takes);
+            for (i, raw) in files.iter().enumerate() {
+                lanes.push(Way::Bulk, parcel(i as u64, None, &[raw], Some(i as u8)));
+            }
+            // A chunk of a larger file waits for its list, and may be the last of it that is sent with this link.
+            lanes.push(Way::Bulk, parcel(9, Some(b"list"), &[b"chunk"], None));
+            let offer = lanes.next_offer().unwrap();
+            lanes.answer(&Need::new(offer.id, vec![true; offer.blocks.len()])).unwrap();
+            let mut expected = match takes {
+                true => {
+                    let mut bundle = BundleBuilder::default();
+                    for raw in [files[0], files[1], files[3]] {
+                        bundle.push(Digest::of_data(raw), raw);
+                    }
+                    vec![bundle.finish().0.to_string()]
+                }
+                false => vec![data(files[0])],
+            };
+            let alone = |raw| (!takes).then(|| data(raw));
+            expected.push("record 0".into());
+            expected.extend(alone(files[1]));
+            expected.extend(["record 1".into(), data(files[2]), "record 2".into()]);
+            expected.extend(alone(files[3]));
+            expected.push("record 3".into());
+            assert_eq!(written(&mut lanes).await, expected);
+            let offer = lanes.next_offer().unwrap();
+            lanes.answer(&Need::new(offer.id, [true])).unwrap();
+            assert_eq!(written(&mut lanes).await, [data(b"chunk"), Digest::of_list(b"list").to_string()]);
+        }
     }
 
     #[tokio::test]

@@ -19,7 +19,9 @@ use vigie_model::status::LinkStatus;
 use vigie_model::{Clock, GapCause, Incarnation, KnownEdge, RecordNo, UnixNanos};
 use vigie_wire::frame::{Hello, InstanceId, Refuse, Versions, Welcome};
 use vigie_wire::limits::HANDSHAKE_TIME_MAX;
-use vigie_wire::{Backoff, Caller, Calls, Frame, FrameReader, FrameWriter, Keepalive, Link, TREE};
+use vigie_wire::{
+    BUNDLES, Backoff, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link, TREE,
+};
 
 /// How long a hub may take to tell its whole tree. A million nodes take some seconds.
 const TREE_WITHIN: Duration = Duration::from_secs(3600);
@@ -170,7 +172,7 @@ impl LinkSide {
     async fn attempt(&mut self, instance: InstanceId, backoff: &mut Backoff) -> Attempt {
         let hello = Hello {
             versions: Versions::OURS,
-            features: Vec::new(),
+            features: FEATURES.map(String::from).into(),
             instance,
             incarnation: self.sources.numbers.incarnation(),
             software: concat!("vigie ", env!("CARGO_PKG_VERSION")).into(),
@@ -191,6 +193,7 @@ impl LinkSide {
         self.shared.note("connected", None);
         let began = self.shared.clock.monotonic();
         let durable = self.sources.numbers.durable();
+        self.sources.lanes.bundle(welcome.features.iter().any(|name| name == BUNDLES));
         let ended = self.session(reader, writer, &welcome).await;
         // A hub that lets us in and can take nothing, for want of room, is not to be asked ten times a second.
         let lasted = self.shared.clock.monotonic().saturating_sub(began);

@@ -2,7 +2,8 @@
 
 use crate::session::Ended;
 use vigie_model::BlockList;
-use vigie_store::{Codec, NewBlock, compress};
+use vigie_store::compress::{self, Checked};
+use vigie_store::{Codec, NewBlock};
 use vigie_wire::WireBlock;
 use vigie_wire::frame::BlockHead;
 
@@ -74,11 +75,17 @@ fn verify_all(blocks: Vec<WireBlock>) -> Result<Verified, Ended> {
     blocks.into_iter().map(verify).collect()
 }
 
+/// Gives the block with what a list says.
 fn verify(block: WireBlock) -> Result<(NewBlock, Option<BlockList>), Ended> {
     let WireBlock { head, stored } = block;
     let BlockHead { digest, kind, raw_len, .. } = head;
     let bad = |why: &dyn std::fmt::Display| Ended::violation(format!("block {digest}: {why}"));
     let codec = Codec::from_number(head.codec).ok_or_else(|| bad(&"unknown compression"))?;
-    let list = compress::check_block(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
-    Ok((NewBlock { digest, kind, raw_len, codec, stored }, list))
+    let checked = compress::check_stored(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
+    let (parts, list) = match checked {
+        Checked::Data => (Vec::new(), None),
+        Checked::List(list) => (Vec::new(), Some(list)),
+        Checked::Bundle(parts) => (parts, None),
+    };
+    Ok((NewBlock { digest, kind, parts, raw_len, codec, stored }, list))
 }

@@ -145,10 +145,17 @@ impl Flow {
                 self.check_children(&block.digest, &list, next)?;
             }
             next.bytes += block.stored.len();
-            next.fresh.insert((block.kind, block.digest));
+            let blocks = block.blocks().inspect(|_| self.one_came());
+            next.fresh.extend(blocks);
             next.batch.blocks.push(block);
         }
         Ok(())
+    }
+
+    /// One less is expected, if any was.
+    fn one_came(&self) {
+        let less = |expected: u64| expected.checked_sub(1);
+        let _none_left = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// "Has this list" means "has everything below it", so a list is taken only behind its children.

@@ -162,8 +162,6 @@ impl Intake {
 
     async fn take_block(&mut self, whole: Option<WireBlock>) -> Result<(), Ended> {
         let Some(block) = whole else { return Ok(()) };
-        let _none_left =
-            self.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_sub(1));
         self.unverified.bytes += room::of_block(&block);
         self.unverified.blocks.push(block);
         if self.unverified.bytes >= VERIFY_BYTES_AIM { self.verify().await } else { Ok(()) }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vigie_model::{AgentRecord, BlockKind};
+use vigie_model::limits::BUNDLE_BLOCKS_MAX;
+use vigie_model::{AgentRecord, StoredKind, bundle};
 use vigie_wire::WireBlock;
 use vigie_wire::limits::FRAME_BYTES_MAX;
 
@@ -47,10 +48,16 @@ impl Taken {
     }
 }
 
-/// What a block weighs until it is durable. A list is also there as what it says.
+/// What a block weighs until it is durable. A list is also there as what it says, and of a bundle nobody knows how many
+/// blocks are in it before it was opened: as many as there may be in so many bytes.
 pub(crate) fn of_block(block: &WireBlock) -> usize {
-    let read = if block.head.kind == BlockKind::List { block.head.raw_len as usize } else { 0 };
-    block.stored.len() + read + BLOCK_COST_BYTES
+    let raw = block.head.raw_len as usize;
+    let (read, blocks) = match block.head.kind {
+        StoredKind::LIST => (raw, 1),
+        StoredKind::Bundle => (0, (raw / bundle::BLOCK_BYTES_MIN).clamp(1, BUNDLE_BLOCKS_MAX)),
+        StoredKind::Block(_) => (0, 1),
+    };
+    block.stored.len() + read + blocks * BLOCK_COST_BYTES
 }
 
 /// What a record weighs until it is durable.

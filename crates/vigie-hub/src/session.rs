@@ -24,8 +24,8 @@ use vigie_store::{Health, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
 use vigie_wire::limits::{CLOSE_TIME_MAX, HANDSHAKE_TIME_MAX};
 use vigie_wire::{
-    BlockAssembler, Caller, Calls, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard, WireError,
-    farewell,
+    BlockAssembler, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard,
+    WireError, farewell,
 };
 
 /// Bytes of stored blocks that an agent may have under way. Enough to keep a gigabit busy over 30 ms;
@@ -227,7 +227,7 @@ async fn live(
     let writing = tokio::spawn(write_frames(writer, frames, calls_out));
     out.send(Frame::Welcome(Welcome {
         version: Versions::OURS.max,
-        features: Vec::new(),
+        features: hello.features.iter().filter(|name| FEATURES.contains(&name.as_str())).cloned().collect(),
         hub: hub.machine(),
         last,
         block_credit: BLOCK_CREDIT,

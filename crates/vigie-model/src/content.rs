@@ -80,6 +80,36 @@ impl BlockKind {
     }
 }
 
+/// What travels and lies as one: a block, or several in a [`crate::bundle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoredKind {
+    /// A block of its own.
+    Block(BlockKind),
+    /// A bundle of data blocks.
+    Bundle,
+}
+
+impl StoredKind {
+    /// A data block.
+    pub const DATA: Self = StoredKind::Block(BlockKind::Data);
+    /// A list block.
+    pub const LIST: Self = StoredKind::Block(BlockKind::List);
+
+    /// The number of this kind on the wire, in packs and in the journal.
+    pub fn number(self) -> u8 {
+        match self {
+            StoredKind::Block(BlockKind::Data) => 0,
+            StoredKind::Block(BlockKind::List) => 1,
+            StoredKind::Bundle => 2,
+        }
+    }
+
+    /// The kind with this number, if this version knows it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::DATA, Self::LIST, StoredKind::Bundle].into_iter().find(|kind| kind.number() == number)
+    }
+}
+
 /// One child of a list block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListEntry {

@@ -8,6 +8,7 @@
 //! [`time`] instants and the [`time::Clock`] ·
 //! [`meta`] what a node is besides its content ·
 //! [`content`] what a file holds, and the lists that large files are made of ·
+//! [`bundle`] small blocks that travel and lie together ·
 //! [`record`] the envelope of one journaled fact ·
 //! [`files`] the first stream: what happens to files ·
 //! [`machines`] the stream of enrolments · [`roles`] who is principal · [`status`] what an agent says of itself ·
@@ -16,6 +17,7 @@
 //! [`ask`] what hub and agent answer each other.
 
 pub mod ask;
+pub mod bundle;
 pub mod content;
 pub mod files;
 pub mod ids;
@@ -30,7 +32,7 @@ pub mod status;
 pub mod time;
 pub mod tree;
 
-pub use content::{BlockKind, BlockList, Content, ListEntry, ListError};
+pub use content::{BlockKind, BlockList, Content, ListEntry, ListError, StoredKind};
 pub use files::{EdgeName, ErrorAct, FileEvent, GapCause};
 pub use ids::{Digest, DigestKind, Epoch, Incarnation, MachineId, NodeId, RecordNo, Seq};
 pub use meta::{FileTime, Metadata, NodeType, Xattr};

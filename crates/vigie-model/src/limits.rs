@@ -27,6 +27,10 @@ pub const LIST_ENTRIES: (usize, usize, usize) = (8, 16, 64);
 /// Entries of the largest list that is read: room for another choice of [`LIST_ENTRIES`].
 pub const LIST_ENTRIES_MAX: usize = 128;
 
+/// Blocks of one bundle: enough for files of 2 KiB, and little that a receiver has to reckon with before it has looked in.
+/// A bundle is named as the list of its blocks would be, so it is at most [`LIST_ENTRIES_MAX`].
+pub const BUNDLE_BLOCKS_MAX: usize = 64;
+
 /// Levels of lists above the data: 8 entries at the least a level, so 17 levels name 2^64 bytes.
 pub const LIST_LEVELS_MAX: u8 = 17;
 

@@ -3,30 +3,50 @@
 //! ```text
 //! body  = [received, [block*], [run*]]
 //! block = [digest, kind, pack, offset, stored len, raw len, codec]
+//!       | [pack, offset, stored len, raw len, codec, [(digest, start, len)*]]      blocks of one bundle, flat
 //! run   = [machine, incarnation, first n, [fact*]]
 //! ```
 
 use crate::types::Codec;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use vigie_model::bundle::Part;
 use vigie_model::{
-    AgentRecord, BlockKind, Digest, Incarnation, MachineId, Origin, Record, RecordNo, Seq, UnixNanos,
+    AgentRecord, BlockKind, Digest, Incarnation, MachineId, Origin, Record, RecordNo, Seq, StoredKind,
+    UnixNanos,
 };
 
 /// Where a block lies and how to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What its raw bytes are.
-    pub kind: BlockKind,
+    /// What the raw bytes there are.
+    pub kind: StoredKind,
     /// Number of the pack.
     pub pack: u32,
-    /// Where its header begins in that pack.
+    /// Where the header begins in that pack.
     pub offset: u64,
-    /// Length of its stored bytes.
+    /// Length of the stored bytes.
     pub stored_len: u32,
-    /// Length of its raw bytes.
+    /// Length of the raw bytes.
     pub raw_len: u32,
-    /// How it is stored.
+    /// How they are stored.
     pub codec: Codec,
+    /// Where in a bundle the block is; absent when it lies alone.
+    pub part: Option<Part>,
+}
+
+impl Place {
+    /// What the block is that lies here.
+    pub fn block_kind(&self) -> BlockKind {
+        match self.kind {
+            StoredKind::Block(kind) => kind,
+            StoredKind::Bundle => BlockKind::Data,
+        }
+    }
+
+    /// Whether both lie in the same stored bytes.
+    pub fn is_beside(&self, other: &Place) -> bool {
+        (self.pack, self.offset) == (other.pack, other.offset)
+    }
 }
 
 /// Consecutive records of one machine.
@@ -107,14 +127,18 @@ impl Body {
         e.into_writer()
     }
 
+    /// The blocks, those of one bundle together.
+    fn stored(&self) -> impl Iterator<Item = &[(Digest, Place)]> {
+        self.blocks.chunk_by(|(_, a), (_, b)| a.part.is_some() && b.part.is_some() && a.is_beside(b))
+    }
+
     fn write(
         &self,
         e: &mut Encoder<Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        e.array(3)?.encode(self.received)?.array(self.blocks.len() as u64)?;
-        for (digest, place) in &self.blocks {
-            e.array(7)?.encode(digest)?.u8(kind_number(place.kind))?.u32(place.pack)?.u64(place.offset)?;
-            e.u32(place.stored_len)?.u32(place.raw_len)?.u8(place.codec.number())?;
+        e.array(3)?.encode(self.received)?.array(self.stored().count() as u64)?;
+        for blocks in self.stored() {
+            write_stored(e, blocks)?;
         }
         e.encode(&self.runs)?;
         Ok(())
@@ -136,19 +160,61 @@ impl Body {
         let count = d.array()?.ok_or_else(|| message("an array without length"))?;
         let mut blocks = Vec::new();
         for _ in 0..count {
-            blocks.push(read_block(d)?);
+            read_stored(d, &mut blocks)?;
         }
         Ok(Body { received, blocks, runs: d.decode()? })
     }
 }
 
-fn read_block(d: &mut Decoder<'_>) -> Result<(Digest, Place), minicbor::decode::Error> {
-    expect(d, 7)?;
-    let digest = d.decode()?;
-    let kind = kind_from(d.u8()?).ok_or_else(|| message("a block of an unknown kind"))?;
+fn write_stored(
+    e: &mut Encoder<Vec<u8>>,
+    blocks: &[(Digest, Place)],
+) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    let Some((digest, place)) = blocks.first() else { return Ok(()) };
+    let place_of = |e: &mut Encoder<Vec<u8>>| {
+        e.u32(place.pack)?.u64(place.offset)?.u32(place.stored_len)?.u32(place.raw_len)?;
+        e.u8(place.codec.number()).map(|_| ())
+    };
+    if place.part.is_none() {
+        e.array(7)?.encode(digest)?.u8(place.kind.number())?;
+        return place_of(e);
+    }
+    e.array(6)?;
+    place_of(e)?;
+    e.array(3 * blocks.len() as u64)?;
+    for (digest, Place { part, .. }) in blocks {
+        let Part { start, len } = part.unwrap_or(Part { start: 0, len: 0 });
+        e.encode(digest)?.u32(start)?.u32(len)?;
+    }
+    Ok(())
+}
+
+fn read_stored(
+    d: &mut Decoder<'_>,
+    blocks: &mut Vec<(Digest, Place)>,
+) -> Result<(), minicbor::decode::Error> {
+    let alone = match d.array()? {
+        Some(7) => {
+            let digest = d.decode()?;
+            let kind = StoredKind::from_number(d.u8()?).filter(|kind| *kind != StoredKind::Bundle);
+            Some((digest, kind.ok_or_else(|| message("a block of an unknown kind"))?))
+        }
+        Some(6) => None,
+        _ => return Err(message("an array of another length")),
+    };
     let (pack, offset, stored_len, raw_len) = (d.u32()?, d.u64()?, d.u32()?, d.u32()?);
     let codec = Codec::from_number(d.u8()?).ok_or_else(|| message("a block of an unknown codec"))?;
-    Ok((digest, Place { kind, pack, offset, stored_len, raw_len, codec }))
+    let place = |kind, part| Place { kind, pack, offset, stored_len, raw_len, codec, part };
+    if let Some((digest, kind)) = alone {
+        blocks.push((digest, place(kind, None)));
+        return Ok(());
+    }
+    let count = d.array()?.filter(|count| *count > 0 && count.is_multiple_of(3));
+    for _ in 0..count.ok_or_else(|| message("a bundle without blocks, or with half a block"))? / 3 {
+        let (digest, part) = (d.decode()?, Part { start: d.u32()?, len: d.u32()? });
+        blocks.push((digest, place(StoredKind::Bundle, Some(part))));
+    }
+    Ok(())
 }
 
 fn expect(d: &mut Decoder<'_>, len: u64) -> Result<(), minicbor::decode::Error> {
@@ -159,19 +225,41 @@ fn message(text: &'static str) -> minicbor::decode::Error {
     minicbor::decode::Error::message(text)
 }
 
-/// The number of a kind of block in packs and journal.
-pub(crate) fn kind_number(kind: BlockKind) -> u8 {
-    match kind {
-        BlockKind::Data => 0,
-        BlockKind::List => 1,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The kind of block with this number.
-pub(crate) fn kind_from(number: u8) -> Option<BlockKind> {
-    match number {
-        0 => Some(BlockKind::Data),
-        1 => Some(BlockKind::List),
-        _ => None,
+    fn bundled(digest: u8, offset: u64, start: u32) -> (Digest, Place) {
+        let (kind, part) = (StoredKind::Bundle, Some(Part { start, len: 5 }));
+        let place = Place { kind, pack: 1, offset, stored_len: 9, raw_len: 21, codec: Codec::Zstd, part };
+        (Digest([digest; 32]), place)
+    }
+
+    #[test]
+    fn golden_bytes_of_bundles() {
+        let blocks = vec![bundled(1, 24, 0), bundled(2, 24, 5), bundled(3, 49, 0)];
+        let body = Body { received: UnixNanos(0), blocks, runs: vec![] };
+        let bytes = body.encode();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let (one, two, three) = ("01".repeat(32), "02".repeat(32), "03".repeat(32));
+        assert_eq!(
+            hex,
+            format!(
+                "8300828601181809150186{ONE}{one}0005{ONE}{two}0505860118310915018 3{ONE}{three}000580",
+                ONE = "5820"
+            )
+            .replace(' ', "")
+        );
+        assert_eq!(Body::decode(&bytes), Ok(body));
+        for cut in 0..bytes.len() {
+            assert!(Body::decode(&bytes[..cut]).is_err());
+        }
+        for (at, byte, why) in
+            [(9, 0x80, "no blocks"), (9, 0x85, "half a block"), (3, 0x85, "another length")]
+        {
+            let mut bad = bytes.clone();
+            bad[at] = byte;
+            assert!(Body::decode(&bad).is_err(), "{why} was taken");
+        }
     }
 }

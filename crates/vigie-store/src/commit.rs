@@ -2,6 +2,7 @@
 //! syncs, acknowledges them, and hands them to the index. Two forms of the same loop: on threads, where
 //! the index may run behind, and as one task without threads, for simulations.
 
+use crate::body::Place;
 use crate::error::CommitError;
 use crate::group::Group;
 use crate::indexer::Indexer;
@@ -193,8 +194,15 @@ impl Writer {
     ) -> Result<Option<Frame>, WriteError> {
         let mut blocks: Vec<&NewBlock> = Vec::with_capacity(new.len());
         let mut seen = HashSet::with_capacity(new.len());
+        // What of each is new: all of it, but for a bundle.
+        let mut named = Vec::with_capacity(new.len());
         for block in accepted.iter().flat_map(|(one, _)| &one.batch.blocks) {
-            if new.contains(&block.digest) && seen.insert(block.digest) {
+            let before = named.len();
+            let part = |at: usize| block.parts.get(at).map(|(_, part)| *part);
+            let fresh = block.blocks().enumerate();
+            let fresh = fresh.filter(|(_, (_, digest))| new.contains(digest) && seen.insert(*digest));
+            named.extend(fresh.map(|(at, (_, digest))| (blocks.len(), digest, part(at))));
+            if named.len() > before {
                 blocks.push(block);
             }
         }
@@ -212,7 +220,11 @@ impl Writer {
             false => Some(self.packs.append(&blocks)?),
         };
         if let Some(appended) = &appended {
-            body.blocks = blocks.iter().zip(&appended.places).map(|(b, place)| (b.digest, *place)).collect();
+            let placed = named.into_iter().map(|(at, digest, part)| {
+                let place = appended.places[at];
+                (digest, Place { part, ..place })
+            });
+            body.blocks = placed.collect();
         }
         let received = body.received;
         match self.journal.append(body) {

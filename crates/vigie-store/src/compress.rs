@@ -2,9 +2,10 @@
 //! their digest was computed again.
 
 use crate::types::Codec;
-use crate::zstd_codec;
+use crate::zstd_codec::{self, Effort};
+use vigie_model::bundle::{self, BundleError, Part};
 use vigie_model::limits::BLOCK_BYTES_MAX;
-use vigie_model::{BlockKind, BlockList, Digest, ListError};
+use vigie_model::{BlockKind, BlockList, Digest, ListEntry, ListError, StoredKind};
 
 /// Compressing shorter blocks gains less than a header of zstd costs.
 const RAW_BELOW: usize = 64;
@@ -34,12 +35,27 @@ pub enum BlockError {
     /// The digest is right, and yet it is no list.
     #[error("the block cannot be read as a list")]
     List(#[source] ListError),
+    /// It is no bundle.
+    #[error("the bundle cannot be read")]
+    Bundle(#[source] BundleError),
 }
 
-/// Compresses a block when that makes it smaller. A block of any length is taken; [`open_block`] refuses
-/// what is too large.
-pub fn pack(_kind: BlockKind, raw: &[u8]) -> (Codec, Vec<u8>) {
-    let packed = if raw.len() < RAW_BELOW { None } else { zstd_codec::compress(raw) };
+/// What is in stored bytes that are what they are said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// A data block.
+    Data,
+    /// A list.
+    List(BlockList),
+    /// Blocks, with their digests and where they lie.
+    Bundle(Vec<(Digest, Part)>),
+}
+
+/// Compresses what is to be stored when that makes it smaller. Any length is taken; [`open_block`] refuses what is too
+/// large.
+pub fn pack(kind: StoredKind, raw: &[u8]) -> (Codec, Vec<u8>) {
+    let effort = if kind == StoredKind::Bundle { Effort::Quick } else { Effort::Usual };
+    let packed = if raw.len() < RAW_BELOW { None } else { zstd_codec::compress(effort, raw) };
     match packed {
         Some(packed) => (Codec::Zstd, packed),
         None => (Codec::Raw, raw.to_vec()),
@@ -58,27 +74,40 @@ pub fn open_block(
     with_raw(codec, raw_len, stored, |raw| check(kind, raw, expect).map(|_| raw.to_vec()))?
 }
 
-/// As [`open_block`], for whoever needs no more than to know that the block is what it is said to be. Gives the list
-/// that a list's block is.
-pub fn check_block(
-    kind: BlockKind,
+/// Makes sure that stored bytes are what they are said to be, as [`open_block`] does, and says what is in them.
+pub fn check_stored(
+    kind: StoredKind,
     codec: Codec,
     raw_len: u32,
     stored: &[u8],
     expect: &Digest,
-) -> Result<Option<BlockList>, BlockError> {
-    with_raw(codec, raw_len, stored, |raw| check(kind, raw, expect))?
+) -> Result<Checked, BlockError> {
+    with_raw(codec, raw_len, stored, |raw| match kind {
+        StoredKind::Block(kind) => check(kind, raw, expect),
+        StoredKind::Bundle => check_bundle(raw, expect),
+    })?
 }
 
-fn check(kind: BlockKind, raw: &[u8], expect: &Digest) -> Result<Option<BlockList>, BlockError> {
-    let found = kind.digest(raw);
-    if found != *expect {
-        return Err(BlockError::Digest { expected: *expect, found });
-    }
+/// Makes sure that raw bytes are this block.
+pub(crate) fn check(kind: BlockKind, raw: &[u8], expect: &Digest) -> Result<Checked, BlockError> {
+    is_digest(kind.digest(raw), expect)?;
     match kind {
-        BlockKind::Data => Ok(None),
-        BlockKind::List => BlockList::decode(raw).map(Some).map_err(BlockError::List),
+        BlockKind::Data => Ok(Checked::Data),
+        BlockKind::List => BlockList::decode(raw).map(Checked::List).map_err(BlockError::List),
     }
+}
+
+fn check_bundle(raw: &[u8], expect: &Digest) -> Result<Checked, BlockError> {
+    let parts = bundle::parts(raw).map_err(BlockError::Bundle)?;
+    let part = |part: Part| part.of(raw).map(|raw| (Digest::of_data(raw), part));
+    let blocks: Vec<_> = parts.into_iter().filter_map(part).collect();
+    let entries = blocks.iter().map(|(digest, part)| ListEntry { digest: *digest, size: part.len.into() });
+    is_digest(bundle::digest_of(entries.collect()), expect)?;
+    Ok(Checked::Bundle(blocks))
+}
+
+fn is_digest(found: Digest, expect: &Digest) -> Result<(), BlockError> {
+    if found == *expect { Ok(()) } else { Err(BlockError::Digest { expected: *expect, found }) }
 }
 
 /// The raw bytes, of exactly the stated length; nothing else is checked.
@@ -112,15 +141,15 @@ mod tests {
     #[test]
     fn blocks_go_round_and_small_or_random_ones_stay_raw() {
         let text = b"all work and no play ".repeat(100);
-        let (codec, stored) = pack(BlockKind::Data, &text);
+        let (codec, stored) = pack(StoredKind::DATA, &text);
         assert_eq!(codec, Codec::Zstd);
         assert!(stored.len() < text.len() / 10);
         let digest = Digest::of_data(&text);
         let back = open_block(BlockKind::Data, codec, text.len() as u32, &stored, &digest).unwrap();
         assert_eq!(back, text);
-        assert_eq!(pack(BlockKind::Data, b"short").0, Codec::Raw);
+        assert_eq!(pack(StoredKind::DATA, b"short").0, Codec::Raw);
         let random: Vec<u8> = (0..64u8).flat_map(|i| Digest::of_data(&[i]).0).collect();
-        assert_eq!(pack(BlockKind::Data, &random).0, Codec::Raw);
+        assert_eq!(pack(StoredKind::DATA, &random).0, Codec::Raw);
     }
 
     #[test]
@@ -136,11 +165,11 @@ mod tests {
     fn lies_about_blocks_are_found() {
         let text = b"x".repeat(1000);
         let digest = Digest::of_data(&text);
-        let (codec, stored) = pack(BlockKind::Data, &text);
+        let (codec, stored) = pack(StoredKind::DATA, &text);
         let open = |raw_len, stored: &[u8]| {
             let opened = open_block(BlockKind::Data, codec, raw_len, stored, &digest);
-            let checked = check_block(BlockKind::Data, codec, raw_len, stored, &digest);
-            assert_eq!(checked, opened.clone().map(|_| None), "both ways say the same");
+            let checked = check_stored(StoredKind::DATA, codec, raw_len, stored, &digest);
+            assert_eq!(checked, opened.clone().map(|_| Checked::Data), "both ways say the same");
             opened
         };
         assert!(matches!(open(999, &stored), Err(BlockError::Decompress { .. })));

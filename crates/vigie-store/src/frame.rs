@@ -9,7 +9,7 @@
 use crate::body::Body;
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::types::Codec;
-use crate::zstd_codec;
+use crate::zstd_codec::{self, Effort};
 use vigie_model::Seq;
 
 /// Length of the head of a segment.
@@ -187,7 +187,7 @@ pub fn encode_frame(first: Seq, body: &Body, salt: u64) -> Result<Vec<u8>, Frame
     if raw.len() > FRAME_BODY_BYTES_MAX {
         return Err(FrameTooLarge(raw.len()));
     }
-    let packed = zstd_codec::compress(&raw);
+    let packed = zstd_codec::compress(Effort::Usual, &raw);
     let (codec, stored) = match &packed {
         Some(packed) => (Codec::Zstd, packed),
         None => (Codec::Raw, &raw),
@@ -229,18 +229,19 @@ fn le64(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::body::{Place, Run};
-    use vigie_model::{AgentRecord, BlockKind, Digest, Incarnation, MachineId, RecordNo, Stream, UnixNanos};
+    use vigie_model::{AgentRecord, Digest, Incarnation, MachineId, RecordNo, StoredKind, Stream, UnixNanos};
 
     const SALT: u64 = 0x0123_4567_89ab_cdef;
 
     fn body() -> Body {
         let place = Place {
-            kind: BlockKind::List,
+            kind: StoredKind::LIST,
             pack: 2,
             offset: 24,
             stored_len: 9,
             raw_len: 12,
             codec: Codec::Zstd,
+            part: None,
         };
         let fact = AgentRecord {
             observed: UnixNanos(-5),

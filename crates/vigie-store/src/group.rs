@@ -10,7 +10,8 @@ use crate::types::{Batch, Committed, LastOf, NewBlock, NewRecord};
 use std::collections::{HashMap, HashSet};
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use vigie_model::{
-    BlockKind, BlockList, Digest, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, Stream,
+    BlockKind, BlockList, Digest, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, StoredKind,
+    Stream,
 };
 
 /// A group in the making.
@@ -89,10 +90,12 @@ impl<'a> Group<'a> {
         }
         for block in &batch.blocks {
             self.block(block)?;
-            if !self.present(block.kind, &block.digest)? {
-                self.new.insert(block.digest);
-                self.kinds.insert(block.digest, block.kind);
-                fresh.push(block.digest);
+            for (kind, digest) in block.blocks() {
+                if !self.present(kind, &digest)? {
+                    self.new.insert(digest);
+                    self.kinds.insert(digest, kind);
+                    fresh.push(digest);
+                }
             }
         }
         self.contents(batch)?;
@@ -105,7 +108,7 @@ impl<'a> Group<'a> {
         if block.raw_len as usize > BLOCK_BYTES_MAX || block.stored.len() > BLOCK_BYTES_MAX {
             return Err(bad());
         }
-        if block.kind == BlockKind::List {
+        if block.kind == StoredKind::LIST {
             let raw = decompress(block.codec, block.raw_len, &block.stored).map_err(|_| bad())?;
             let list = BlockList::decode(&raw).map_err(|_| bad())?;
             let kind = if list.level == 0 { BlockKind::Data } else { BlockKind::List };

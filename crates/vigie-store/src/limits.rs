@@ -43,6 +43,9 @@ pub const RESERVE_PART: u64 = 16;
 /// Packs held open for reading. A hub may have 20,000 files open, and its agents need them.
 pub const OPEN_PACKS_MAX: usize = 64;
 
+/// Bundles that are kept open for readers: a directory's files lie in a few, and several readers may be at work.
+pub const OPEN_BUNDLES_MAX: usize = 16;
+
 /// Files that a verify report names for one damaged block; the number of all is given too.
 pub const AFFECTED_MAX: usize = 100;
 

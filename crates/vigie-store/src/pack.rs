@@ -7,7 +7,7 @@
 //! block = stored len u32 · raw len u32 · kind u8 · codec u8 · 0 u16 · crc u32 · stored bytes
 //! ```
 
-use crate::body::{Place, kind_from, kind_number};
+use crate::body::Place;
 use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use vigie_model::BlockKind;
+use vigie_model::StoredKind;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 
 /// Length of the head of a pack.
@@ -37,7 +37,7 @@ pub struct BlockHead {
     /// Length of the raw bytes.
     pub raw_len: u32,
     /// What the raw bytes are.
-    pub kind: BlockKind,
+    pub kind: StoredKind,
     /// How they are stored.
     pub codec: Codec,
     crc: u32,
@@ -45,11 +45,11 @@ pub struct BlockHead {
 
 impl BlockHead {
     /// Its bytes, for these stored bytes.
-    pub fn encode(kind: BlockKind, codec: Codec, raw_len: u32, stored: &[u8]) -> [u8; BLOCK_HEAD] {
+    pub fn encode(kind: StoredKind, codec: Codec, raw_len: u32, stored: &[u8]) -> [u8; BLOCK_HEAD] {
         let mut out = [0; BLOCK_HEAD];
         out[0..4].copy_from_slice(&(stored.len() as u32).to_le_bytes());
         out[4..8].copy_from_slice(&raw_len.to_le_bytes());
-        out[8] = kind_number(kind);
+        out[8] = kind.number();
         out[9] = codec.number();
         let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..12]), stored);
         out[12..16].copy_from_slice(&crc.to_le_bytes());
@@ -59,7 +59,7 @@ impl BlockHead {
     /// Reads a head; its checksum needs the stored bytes too, see [`Self::check`].
     pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let Some(head) = bytes.first_chunk::<BLOCK_HEAD>() else { return Err("its head is cut off") };
-        let kind = kind_from(head[8]).ok_or("its kind is unknown")?;
+        let kind = StoredKind::from_number(head[8]).ok_or("its kind is unknown")?;
         let codec = Codec::from_number(head[9]).ok_or("its codec is unknown")?;
         if head[10..12] != [0, 0] {
             return Err("its head has bytes that this version does not know");
@@ -352,7 +352,7 @@ impl PackWriter {
             let NewBlock { kind, codec, raw_len, ref stored, .. } = **block;
             let offset = open.len + bytes.len() as u64;
             let stored_len = stored.len() as u32;
-            places.push(Place { kind, pack: number, offset, stored_len, raw_len, codec });
+            places.push(Place { kind, pack: number, offset, stored_len, raw_len, codec, part: None });
             bytes.extend_from_slice(&BlockHead::encode(kind, codec, raw_len, stored));
             bytes.extend_from_slice(stored);
         }
@@ -416,7 +416,7 @@ mod tests {
     fn pack() -> Vec<u8> {
         let mut bytes = pack_head(3).to_vec();
         for stored in [&b"first"[..], b"second one"] {
-            let head = BlockHead::encode(BlockKind::List, Codec::Raw, stored.len() as u32, stored);
+            let head = BlockHead::encode(StoredKind::LIST, Codec::Raw, stored.len() as u32, stored);
             bytes.extend_from_slice(&head);
             bytes.extend_from_slice(stored);
         }

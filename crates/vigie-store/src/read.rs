@@ -1,10 +1,13 @@
 //! Giving contents back: each block is read, checked against its digest, and handed on.
 
-use crate::compress::open_block;
+use crate::body::Place;
+use crate::compress::{check, decompress, open_block};
 use crate::error::{ReadError, StoreError};
+use crate::limits::OPEN_BUNDLES_MAX;
 use crate::pack::BlockReadError;
 use crate::shared::Shared;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vigie_model::limits::LIST_LEVELS_MAX;
 use vigie_model::{BlockKind, BlockList, Content, Digest};
 
@@ -12,19 +15,64 @@ impl Shared {
     /// The raw bytes of a block, verified.
     pub(crate) fn block(&self, kind: BlockKind, digest: &Digest) -> Result<Vec<u8>, ReadError> {
         let place = self.index.place(digest).map_err(StoreError::from)?;
-        let Some(place) = place.filter(|place| place.kind == kind) else {
+        let Some(place) = place.filter(|place| place.block_kind() == kind) else {
             return Err(ReadError::Missing(*digest));
         };
         let damaged =
             |why| ReadError::Damaged { digest: *digest, pack: place.pack, offset: place.offset, why };
-        let stored = self.packs.read(&place).map_err(|e| match e {
-            BlockReadError::Damaged(why) => damaged(why),
-            BlockReadError::Store(e) => ReadError::Store(e),
-        })?;
-        open_block(kind, place.codec, place.raw_len, &stored, digest).map_err(|e| {
+        let read = |place: &Place| match self.packs.read(place) {
+            Ok(stored) => Ok(stored),
+            Err(BlockReadError::Damaged(why)) => Err(damaged(why)),
+            Err(BlockReadError::Store(e)) => Err(ReadError::Store(e)),
+        };
+        let opened = match place.part {
+            None => open_block(kind, place.codec, place.raw_len, &read(&place)?, digest),
+            Some(part) => {
+                let bundle = match self.bundles.get(&place) {
+                    Some(bundle) => Ok(bundle),
+                    None => {
+                        let raw = decompress(place.codec, place.raw_len, &read(&place)?);
+                        raw.map(|raw| self.bundles.keep(&place, raw))
+                    }
+                };
+                bundle.and_then(|bundle| {
+                    let raw = part.of(&bundle).unwrap_or_default();
+                    check(kind, raw, digest).map(|_| raw.to_vec())
+                })
+            }
+        };
+        opened.map_err(|e| {
             self.packs.is_bad(&place);
             damaged(e.to_string())
         })
+    }
+}
+
+/// The bundles that were opened last: whoever reads a directory needs the next block of the same one. Nothing here is
+/// believed: each block is checked as if it had just been read.
+#[derive(Debug, Default)]
+pub(crate) struct Bundles(Mutex<VecDeque<(Place, Arc<Vec<u8>>)>>);
+
+impl Bundles {
+    fn get(&self, place: &Place) -> Option<Arc<Vec<u8>>> {
+        let mut kept = self.lock();
+        let at = kept.iter().position(|(its, _)| its.is_beside(place))?;
+        let found = kept.remove(at)?;
+        let raw = Arc::clone(&found.1);
+        kept.push_front(found);
+        Some(raw)
+    }
+
+    fn keep(&self, place: &Place, raw: Vec<u8>) -> Arc<Vec<u8>> {
+        let raw = Arc::new(raw);
+        let mut kept = self.lock();
+        kept.push_front((*place, Arc::clone(&raw)));
+        kept.truncate(OPEN_BUNDLES_MAX);
+        raw
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Place, Arc<Vec<u8>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

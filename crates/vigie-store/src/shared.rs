@@ -9,6 +9,7 @@ use crate::index::apply::Progress;
 use crate::journal::{Frame, Journal};
 use crate::limits::{RESERVE_BYTES, RESERVE_PART};
 use crate::pack::Packs;
+use crate::read::Bundles;
 use crate::types::{Committed, DamagedPlace, Health, LastOf, NewBlock};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub index: Index,
     pub journal: Arc<Journal>,
     pub packs: Arc<Packs>,
+    pub bundles: Bundles,
     /// Raised when the index is found damaged.
     pub alarm: Arc<Alarm>,
     /// Packs that were found to lack something when the store was opened.
@@ -90,6 +92,7 @@ impl Shared {
             index,
             journal,
             packs,
+            bundles: Bundles::default(),
             alarm,
             damage,
             tail: watch::Sender::new(progress.applied),
@@ -178,26 +181,29 @@ impl Shared {
         if kind == BlockKind::Data && *digest == Digest::of_data(b"") {
             return Ok(true);
         }
-        Ok(self.index.place(digest)?.is_some_and(|place| place.kind == kind && self.packs.may_hold(&place)))
+        Ok(self
+            .index
+            .place(digest)?
+            .is_some_and(|place| place.block_kind() == kind && self.packs.may_hold(&place)))
     }
 
     /// These blocks are on their way to the committer.
     pub(crate) fn queued(&self, blocks: &[NewBlock]) {
         let mut live = self.live();
-        for NewBlock { digest, kind, .. } in blocks {
-            let fresh = live.fresh.entry(*digest);
-            fresh.or_insert(Fresh { kind: *kind, queued: 0, is_durable: false }).queued += 1;
+        for (kind, digest) in blocks.iter().flat_map(NewBlock::blocks) {
+            let fresh = live.fresh.entry(digest);
+            fresh.or_insert(Fresh { kind, queued: 0, is_durable: false }).queued += 1;
         }
     }
 
     /// These blocks are no longer on their way; those that became durable stay until they are indexed.
     pub(crate) fn unqueued(&self, blocks: &[NewBlock]) {
         let mut live = self.live();
-        for NewBlock { digest, .. } in blocks {
-            if let Some(fresh) = live.fresh.get_mut(digest) {
+        for (_, digest) in blocks.iter().flat_map(NewBlock::blocks) {
+            if let Some(fresh) = live.fresh.get_mut(&digest) {
                 fresh.queued = fresh.queued.saturating_sub(1);
                 if fresh.queued == 0 && !fresh.is_durable {
-                    live.fresh.remove(digest);
+                    live.fresh.remove(&digest);
                 }
             }
         }

@@ -7,27 +7,48 @@ use vigie_model::limits::BLOCK_BYTES_MAX;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, compress_bound};
 
-/// Level of compression, of blocks and of journal bodies; see "Compression" in `docs/format.md`.
-const LEVEL: i32 = 3;
+/// How hard to try; see "Compression" in `docs/format.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Bundles: what lies in one frame has more in common, so that less trying gives more.
+    Quick,
+    /// Blocks that lie alone, and bodies of the journal.
+    Usual,
+}
 
-/// Shortest match that is looked for; the level's own choice is 5. Costs some hundredths of the time and saves a
-/// hundredth of the room, twice that with programs.
-const MATCH_BYTES_MIN: u32 = 4;
+impl Effort {
+    fn level(self) -> i32 {
+        match self {
+            Effort::Quick => 1,
+            Effort::Usual => 3,
+        }
+    }
+
+    /// Shortest match that is looked for, 0 for the level's own choice. The one of level 3 is 5; 4 costs some hundredths
+    /// of the time and saves a hundredth of the room, twice that with programs.
+    fn match_bytes_min(self) -> u32 {
+        match self {
+            Effort::Quick => 0,
+            Effort::Usual => 4,
+        }
+    }
+}
 
 /// Longest output buffer that is kept for the next block: enough for every honest block.
 const KEPT_BYTES_MAX: usize = BLOCK_BYTES_MAX + BLOCK_BYTES_MAX / 128;
 
 thread_local! {
-    static COMPRESSOR: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
+    static COMPRESSOR: RefCell<Option<(Effort, Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<(Decompressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
 /// One zstd frame, if it is smaller than the bytes themselves. It takes no more memory than its length.
-pub(crate) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn compress(effort: Effort, raw: &[u8]) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
         let (mut compressor, mut buffer) = match kept.take() {
-            Some(kept) => kept,
-            None => (compressor().ok()?, Vec::new()),
+            Some((its, compressor, buffer)) if its == effort => (compressor, buffer),
+            Some((_, compressor, buffer)) => (set(compressor, effort).ok()?, buffer),
+            None => (set(Compressor::new(effort.level()).ok()?, effort).ok()?, Vec::new()),
         };
         buffer.clear();
         buffer.reserve(compress_bound(raw.len()));
@@ -36,14 +57,14 @@ pub(crate) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
         if buffer.capacity() > KEPT_BYTES_MAX {
             buffer = Vec::new();
         }
-        *kept = Some((compressor, buffer));
+        *kept = Some((effort, compressor, buffer));
         packed
     })
 }
 
-fn compressor() -> io::Result<Compressor<'static>> {
-    let mut compressor = Compressor::new(LEVEL)?;
-    compressor.set_parameter(CParameter::MinMatch(MATCH_BYTES_MIN))?;
+fn set(mut compressor: Compressor<'static>, effort: Effort) -> io::Result<Compressor<'static>> {
+    compressor.set_parameter(CParameter::CompressionLevel(effort.level()))?;
+    compressor.set_parameter(CParameter::MinMatch(effort.match_bytes_min()))?;
     Ok(compressor)
 }
 

@@ -132,12 +132,12 @@ fn missing(block: &WireBlock) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::BlockKind;
+    use vigie_model::StoredKind;
 
     fn head(len: usize) -> BlockHead {
         BlockHead {
             digest: Digest([7; 32]),
-            kind: BlockKind::Data,
+            kind: StoredKind::DATA,
             codec: 0,
             raw_len: len as u32,
             stored_len: len as u32,

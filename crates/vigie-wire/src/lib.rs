@@ -72,6 +72,12 @@ pub use socket::listen;
 pub use tls::{AcceptError, AgentTls, ConnectError, HubTls};
 pub use token::{Token, TokenError};
 
+/// The feature of blocks that come in bundles: [`vigie_model::StoredKind::Bundle`].
+pub const BUNDLES: &str = "bundles";
+
+/// The features of this version.
+pub const FEATURES: [&str; 1] = [BUNDLES];
+
 /// The capability under which a hub renews certificates.
 pub const RENEW: &str = "renew";
 

@@ -2,10 +2,11 @@
 
 use crate::peer::{Agent, WITHIN, card, now, start};
 use bytes::Bytes;
+use vigie_model::bundle::BundleBuilder;
 use vigie_model::files::GapOpened;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use vigie_model::machines::Enrolled;
-use vigie_model::{BlockKind, BytePath, Digest, FileEvent, GapCause, RecordNo, Seq};
+use vigie_model::{BlockKind, BytePath, Digest, FileEvent, GapCause, RecordNo, Seq, StoredKind};
 use vigie_store::Health;
 use vigie_wire::frame::{BlockHead, BlockStart, CloseCode, Records, RefuseCode, Request};
 use vigie_wire::limits::PIECE_BYTES_AIM;
@@ -55,7 +56,7 @@ async fn a_block_that_is_longer_stored_than_any_may_be_is_a_violation() {
     }
     let digest = Digest::of_data(&raw);
     let (raw_len, stored_len) = (raw.len() as u32, stored.len() as u32);
-    let head = BlockHead { digest, kind: BlockKind::Data, codec: 1, raw_len, stored_len };
+    let head = BlockHead { digest, kind: StoredKind::DATA, codec: 1, raw_len, stored_len };
 
     let mut agent = Agent::connect(&hub, machine, 1, 1).await;
     let mut pieces = stored.chunks(PIECE_BYTES_AIM).map(Bytes::copy_from_slice);
@@ -73,6 +74,42 @@ async fn a_block_that_is_longer_stored_than_any_may_be_is_a_violation() {
     let mut again = Agent::connect(&hub, machine, 2, 2).await;
     again.tell(1).await;
     drop((agent, again));
+    assert!(running.shutdown(WITHIN).await);
+}
+
+/// A bundle is what its blocks are, and nothing else: not with another block, not with other lengths, not without any.
+#[tokio::test]
+async fn a_bundle_that_is_not_what_it_is_said_to_be_is_a_violation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, running) = start(dir.path()).await;
+    let machine = hub.enrol_machine("m").await.unwrap();
+    let mut builder = BundleBuilder::default();
+    for raw in [b"one", b"two"] {
+        builder.push(Digest::of_data(raw), raw);
+    }
+    let (digest, whole) = builder.finish();
+    let send = |raw: Vec<u8>, life: u64| {
+        let (hub, len) = (hub.clone(), raw.len() as u32);
+        let head = BlockHead { digest, kind: StoredKind::Bundle, codec: 0, raw_len: len, stored_len: len };
+        async move {
+            let mut agent = Agent::connect(&hub, machine, life, life as u8).await;
+            agent.send(Frame::BlockStart(BlockStart { head, piece: raw.into() })).await;
+            agent
+        }
+    };
+    let moved = [&b"onetwo"[..], &[2, 0, 0, 0, 4, 0, 0, 0, 2, 0]].concat();
+    let other = [&b"onetwO"[..], &whole[6..]].concat();
+    let endless = [&b"onetwo"[..], &[3, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 2, 0]].concat();
+    for (life, bad) in [moved, other, endless, vec![0, 0], vec![], vec![0xff; 300]].into_iter().enumerate() {
+        let close = send(bad.clone(), 1 + life as u64).await.until_closed().await;
+        assert_eq!(close.code, CloseCode::Protocol, "{bad:?}: {}", close.reason);
+    }
+    assert_eq!(hub.store().sizes().blocks, 0);
+    let mut agent = send(whole, 99).await;
+    agent.tell(1).await;
+    let names = [b"one", b"two"].map(|raw| (BlockKind::Data, Digest::of_data(raw)));
+    assert_eq!(hub.store().has(&names).unwrap(), [true, true]);
+    drop(agent);
     assert!(running.shutdown(WITHIN).await);
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use vigie_model::limits::PAYLOAD_BYTES_MAX;
-use vigie_model::{AgentRecord, BlockKind, Digest, MachineId, RecordNo, Stream, SystemClock, UnixNanos};
+use vigie_model::{AgentRecord, Digest, MachineId, RecordNo, StoredKind, Stream, SystemClock, UnixNanos};
 use vigie_store::{Committer, Options, Store};
 use vigie_wire::Frame;
 use vigie_wire::frame::{BlockHead, BlockStart, Records};
@@ -56,7 +56,7 @@ async fn large_records_wait_in_few_megabytes() {
 #[tokio::test(start_paused = true)]
 async fn blocks_of_no_bytes_cost_room_too() {
     let (mut agent, _committer, _dir) = at_a_standstill().await;
-    let (digest, kind) = (Digest::of_data(b""), BlockKind::Data);
+    let (digest, kind) = (Digest::of_data(b""), StoredKind::DATA);
     let head = BlockHead { digest, kind, codec: 0, raw_len: 0, stored_len: 0 };
     let frame = Frame::BlockStart(BlockStart { head, piece: Bytes::new() });
     let frames = taken(&mut agent, std::iter::repeat_n(frame, 100_000)).await;

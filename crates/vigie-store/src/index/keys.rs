@@ -8,16 +8,18 @@
 //!                              · 3 · seq↓               parent 16 · len 2 · name: a name it got; and with
 //!                                                       its first [metadata, pending]
 //!                              · 4 · seq↓               1: a directory is unseen; 0: it is seen again
-//! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints
+//! Blocks  digest 32                                     kind and codec 1 · pack, offset, stored, raw: varints;
+//!                                                       in a bundle also start, len
 //! Misc    see [`Tag`]
 //! all but Misc   ff ff ff ff                            see [`STAMP`]
 //! ```
 //! A name has no zero byte, so the zero after it ends it.
 
-use crate::body::{Place, kind_from, kind_number};
+use crate::body::Place;
 use crate::error::KvError;
 use crate::types::Codec;
-use vigie_model::{NodeId, Seq, UnixNanos};
+use vigie_model::bundle::Part;
+use vigie_model::{NodeId, Seq, StoredKind, UnixNanos};
 
 /// First byte of the keys of table `Misc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,10 +227,13 @@ impl EdgeRow {
 
 pub(crate) fn encode_place(place: &Place) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
-    out.push(kind_number(place.kind) << 4 | place.codec.number());
+    out.push(place.kind.number() << 4 | place.codec.number());
     for number in [u64::from(place.pack), place.offset, u64::from(place.stored_len), u64::from(place.raw_len)]
     {
         put_varint(&mut out, number);
+    }
+    for number in place.part.into_iter().flat_map(|part| [part.start, part.len]) {
+        put_varint(&mut out, u64::from(number));
     }
     out
 }
@@ -241,13 +246,23 @@ pub(crate) fn decode_place(row: &[u8]) -> Result<Place, KvError> {
         let (stored_len, rest) = take_varint(rest)?;
         let (raw_len, rest) = take_varint(rest)?;
         let short = |number: u64| u32::try_from(number).ok();
+        let kind = StoredKind::from_number(head >> 4)?;
+        let (part, rest) = match kind {
+            StoredKind::Block(_) => (None, rest),
+            StoredKind::Bundle => {
+                let (start, rest) = take_varint(rest)?;
+                let (len, rest) = take_varint(rest)?;
+                (Some(Part { start: short(start)?, len: short(len)? }), rest)
+            }
+        };
         rest.is_empty().then_some(Place {
-            kind: kind_from(head >> 4)?,
+            kind,
             pack: short(pack)?,
             offset,
             stored_len: short(stored_len)?,
             raw_len: short(raw_len)?,
             codec: Codec::from_number(head & 0xf)?,
+            part,
         })
     };
     read().ok_or(BAD_BLOCK)
@@ -328,7 +343,6 @@ pub(crate) fn read_u32(row: &[u8]) -> Result<u32, KvError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::BlockKind;
 
     #[test]
     fn newer_rows_come_first_and_names_do_not_mix() {
@@ -351,21 +365,26 @@ mod tests {
     #[test]
     fn rows_go_round_and_short_ones_are_errors() {
         let place = Place {
-            kind: BlockKind::List,
+            kind: StoredKind::LIST,
             pack: 3,
             offset: 1 << 40,
             stored_len: 9,
             raw_len: 10,
             codec: Codec::Zstd,
+            part: None,
         };
+        let part = Some(Part { start: 1 << 17, len: 300 });
+        let bundled = Place { kind: StoredKind::Bundle, part, ..place };
         let run = RunRow { first: Seq(5), count: 6, before: Some(UnixNanos(-7)) };
-        assert_eq!(decode_place(&encode_place(&place)).ok(), Some(place));
         assert_eq!(RunRow::decode(&run.encode()).ok(), Some(run));
         for edge in [EdgeRow::Leads(NodeId([1; 16])), EdgeRow::Left(NodeId([1; 16]))] {
             assert_eq!(EdgeRow::decode(&edge.encode()).ok(), Some(edge));
         }
-        for cut in 0..encode_place(&place).len() {
-            assert!(decode_place(&encode_place(&place)[..cut]).is_err());
+        for place in [place, bundled] {
+            assert_eq!(decode_place(&encode_place(&place)).ok(), Some(place));
+            for cut in 0..encode_place(&place).len() {
+                assert!(decode_place(&encode_place(&place)[..cut]).is_err());
+            }
         }
         let name = NameRow { parent: NodeId([7; 16]), name: b"a name", meta: &[1, 2] };
         let row = name.encode();

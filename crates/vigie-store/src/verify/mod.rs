@@ -5,7 +5,7 @@
 mod compare;
 
 use crate::body::{Body, Place};
-use crate::compress::{check_block, decompress};
+use crate::compress::{check, decompress};
 use crate::error::{KvError, StoreError, explain};
 use crate::journal::{Damage, Frame};
 use crate::limits::AFFECTED_MAX;
@@ -15,7 +15,7 @@ use crate::types::{DamagedBlock, DamagedPlace, Progress, VerifyReport};
 use compare::Compare;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
-use vigie_model::{BlockKind, BlockList, Digest, FileEvent, MachineId, NodeId, Seq};
+use vigie_model::{BlockList, Digest, FileEvent, MachineId, NodeId, Seq, StoredKind};
 
 /// Blocks between two reports of progress.
 const REPORT_EVERY: u64 = 256;
@@ -32,6 +32,7 @@ pub(crate) fn verify(
     let tail = shared.tail();
     // An index of a damaged journal has nothing to be compared with.
     let mut compare = report.places.is_empty().then(|| Compare::new(shared));
+    let mut last = None;
     walk(shared, tail, &mut report.places, |frame| {
         report.records += frame.body.records();
         if let Some(Err(why)) = compare.as_mut().map(|compare| compare.frame(frame)) {
@@ -39,7 +40,14 @@ pub(crate) fn verify(
             compare = None;
         }
         for (digest, place) in &frame.body.blocks {
-            if let Some(why) = check(shared, digest, place)? {
+            let is_first_of_its_bytes =
+                last.as_ref().is_none_or(|last: &Stored| !last.place.is_beside(place));
+            if is_first_of_its_bytes {
+                now.bytes += u64::from(place.stored_len);
+                last = Some(Stored::read(shared, place)?);
+            }
+            let Some(stored) = &last else { continue };
+            if let Some(why) = stored.what_is_wrong(shared, digest, place) {
                 report.damaged.push(DamagedBlock {
                     digest: *digest,
                     pack: place.pack,
@@ -50,7 +58,6 @@ pub(crate) fn verify(
                 });
             }
             now.blocks += 1;
-            now.bytes += u64::from(place.stored_len);
             if now.blocks.is_multiple_of(REPORT_EVERY) && !progress(now) {
                 return Err(StoreError::Stopped);
             }
@@ -128,25 +135,41 @@ fn walk(
     }
 }
 
-/// Reads one block back; says what is wrong with it.
-fn check(shared: &Shared, digest: &Digest, place: &Place) -> Result<Option<String>, StoreError> {
-    let why = match shared.packs.read(place) {
-        Ok(stored) => {
-            let checked = check_block(place.kind, place.codec, place.raw_len, &stored, digest);
-            checked.err().map(|e| e.to_string())
-        }
-        Err(BlockReadError::Damaged(why)) => Some(why),
-        Err(BlockReadError::Store(e)) => return Err(e),
-    };
-    if why.is_some() {
-        shared.packs.is_bad(place);
-        // One that was found damaged before may have been taken again: then that one counts.
-        let newest = shared.index.place(digest).ok().flatten();
-        if newest.is_some_and(|newest| (newest.pack, newest.offset) > (place.pack, place.offset)) {
-            return Ok(None);
-        }
+/// What was read back from one place: a block, or several.
+struct Stored {
+    place: Place,
+    raw: Result<Vec<u8>, String>,
+}
+
+impl Stored {
+    fn read(shared: &Shared, place: &Place) -> Result<Self, StoreError> {
+        let raw = match shared.packs.read(place) {
+            Ok(stored) => decompress(place.codec, place.raw_len, &stored).map_err(|e| e.to_string()),
+            Err(BlockReadError::Damaged(why)) => Err(why),
+            Err(BlockReadError::Store(e)) => return Err(e),
+        };
+        Ok(Stored { place: *place, raw })
     }
-    Ok(why)
+
+    /// What is wrong with a block of these, if anything is.
+    fn what_is_wrong(&self, shared: &Shared, digest: &Digest, place: &Place) -> Option<String> {
+        let why = match (&self.raw, place.part) {
+            (Err(why), _) => Some(why.clone()),
+            (Ok(raw), part) => {
+                let raw = part.map_or(Some(raw.as_slice()), |part| part.of(raw)).unwrap_or_default();
+                check(place.block_kind(), raw, digest).err().map(|e| e.to_string())
+            }
+        };
+        if why.is_some() {
+            shared.packs.is_bad(place);
+            // One that was found damaged before may have been taken again: then that one counts.
+            let newest = shared.index.place(digest).ok().flatten();
+            if newest.is_some_and(|newest| (newest.pack, newest.offset) > (place.pack, place.offset)) {
+                return None;
+            }
+        }
+        why
+    }
 }
 
 /// Which damaged blocks each block stands on: itself, and through lists. Lists come after their children in
@@ -183,7 +206,7 @@ fn name_files(shared: &Shared, tail: Seq, report: &mut VerifyReport) -> Result<(
 
 /// Adds the lists of a frame that name damaged blocks.
 fn spread(shared: &Shared, body: &Body, taint: &mut Taint) {
-    for (digest, place) in body.blocks.iter().filter(|(_, place)| place.kind == BlockKind::List) {
+    for (digest, place) in body.blocks.iter().filter(|(_, place)| place.kind == StoredKind::LIST) {
         let list = shared.packs.read(place).ok();
         let list = list.and_then(|stored| decompress(place.codec, place.raw_len, &stored).ok());
         let Some(list) = list.and_then(|raw| BlockList::decode(&raw).ok()) else { continue };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Every function here is part of a test.
 
+mod bundles;
 mod contents;
 mod crash;
 mod damage;

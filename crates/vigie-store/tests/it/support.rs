@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use vigie_model::bundle::BundleBuilder;
 use vigie_model::files::{
     ContentStored, Created, GapClosed, GapOpened, Linked, MetadataChanged, Removed, Renamed,
 };
 use vigie_model::*;
+use vigie_store::compress::Checked;
 use vigie_store::disk::SimDisk;
 use vigie_store::{
     Batch, CommitError, Committed, IndexMedium, MemIndex, NewBlock, NewRecord, OpenError, Options, Store,
@@ -198,8 +200,24 @@ pub(crate) fn block(raw: &[u8]) -> NewBlock {
 }
 
 pub(crate) fn new_block(kind: BlockKind, raw: &[u8]) -> NewBlock {
-    let (codec, stored) = compress::pack(kind, raw);
-    NewBlock { digest: kind.digest(raw), kind, raw_len: raw.len() as u32, codec, stored }
+    let stored_kind = StoredKind::Block(kind);
+    let (codec, stored) = compress::pack(stored_kind, raw);
+    let (digest, raw_len) = (kind.digest(raw), raw.len() as u32);
+    NewBlock { digest, kind: stored_kind, parts: Vec::new(), raw_len, codec, stored }
+}
+
+/// A bundle of data blocks of these bytes.
+pub(crate) fn bundle(blocks: &[&[u8]]) -> NewBlock {
+    let mut builder = BundleBuilder::default();
+    for raw in blocks {
+        builder.push(Digest::of_data(raw), raw);
+    }
+    let (digest, raw) = builder.finish();
+    let (kind, raw_len) = (StoredKind::Bundle, raw.len() as u32);
+    let (codec, stored) = compress::pack(kind, &raw);
+    let checked = compress::check_stored(kind, codec, raw_len, &stored, &digest);
+    let Ok(Checked::Bundle(parts)) = checked else { panic!("{checked:?}") };
+    NewBlock { digest, kind, parts, raw_len, codec, stored }
 }
 
 /// A content of one block.

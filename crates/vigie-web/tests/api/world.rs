@@ -206,9 +206,16 @@ impl World {
     /// Commits a content of one block.
     pub(crate) async fn write(&mut self, node: NodeId, bytes: &[u8]) -> Seq {
         let content = content(bytes);
-        let (codec, stored) = compress::pack(BlockKind::Data, bytes);
+        let (codec, stored) = compress::pack(StoredKind::DATA, bytes);
         let raw_len = u32::try_from(bytes.len()).unwrap();
-        let block = NewBlock { digest: content.digest, kind: BlockKind::Data, raw_len, codec, stored };
+        let block = NewBlock {
+            digest: content.digest,
+            kind: StoredKind::DATA,
+            parts: Vec::new(),
+            raw_len,
+            codec,
+            stored,
+        };
         let event = FileEvent::Content(ContentStored { node, content });
         let fact = event.encode(second(self.next));
         self.fact(vec![block], fact).await

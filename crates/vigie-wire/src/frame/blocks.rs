@@ -8,7 +8,7 @@ use super::{Body, proto};
 use crate::limits::{OFFER_BLOCKS_MAX, STORED_BYTES_MAX};
 use bytes::{BufMut, Bytes, BytesMut};
 use vigie_model::limits::BLOCK_BYTES_MAX;
-use vigie_model::{BlockKind, Digest};
+use vigie_model::{BlockKind, Digest, StoredKind};
 
 /// Blocks that the agent could send. The hub answers every offer, in order, with a [`Need`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct BlockHead {
     /// Digest of the raw bytes.
     pub digest: Digest,
     /// What they are.
-    pub kind: BlockKind,
+    pub kind: StoredKind,
     /// How the stored bytes are compressed: 0 not at all, 1 zstd. A receiver that does not know the
     /// number refuses the block, not the frame.
     pub codec: u8,
@@ -76,7 +76,7 @@ impl BlockHead {
 
     fn put(&self, out: &mut BytesMut) {
         out.put_slice(&self.digest.0);
-        out.put_u8(kind_number(self.kind));
+        out.put_u8(self.kind.number());
         out.put_u8(self.codec);
         out.put_u32_le(self.raw_len);
         out.put_u32_le(self.stored_len);
@@ -92,7 +92,7 @@ impl BlockHead {
         };
         let head = BlockHead {
             digest,
-            kind: kind_from_number(*kind)?,
+            kind: StoredKind::from_number(*kind).ok_or(UNKNOWN_KIND)?,
             codec: *codec,
             raw_len: number(0)?,
             stored_len: number(4)?,
@@ -133,21 +133,7 @@ impl BlockStart {
     }
 }
 
-/// Numbers of kinds of blocks, here and in `Offer`.
-fn kind_number(kind: BlockKind) -> u8 {
-    match kind {
-        BlockKind::Data => 0,
-        BlockKind::List => 1,
-    }
-}
-
-fn kind_from_number(number: u8) -> Result<BlockKind, &'static str> {
-    match number {
-        0 => Ok(BlockKind::Data),
-        1 => Ok(BlockKind::List),
-        _ => Err("it names a block of an unknown kind"),
-    }
-}
+const UNKNOWN_KIND: &str = "it names a block of an unknown kind";
 
 const OFFER_ENTRY: usize = 1 + Digest::LEN;
 
@@ -157,7 +143,7 @@ impl Body for Offer {
     fn to_proto(&self) -> proto::Offer {
         let mut blocks = Vec::with_capacity(self.blocks.len() * OFFER_ENTRY);
         for (kind, digest) in &self.blocks {
-            blocks.push(kind_number(*kind));
+            blocks.push(StoredKind::Block(*kind).number());
             blocks.extend_from_slice(&digest.0);
         }
         proto::Offer { id: self.id, blocks }
@@ -170,7 +156,10 @@ impl Body for Offer {
         }
         let entry = |entry: &[u8]| {
             let digest = Digest::from_slice(&entry[1..]).ok_or("a digest is cut off")?;
-            Ok((kind_from_number(entry[0])?, digest))
+            match StoredKind::from_number(entry[0]) {
+                Some(StoredKind::Block(kind)) => Ok((kind, digest)),
+                Some(StoredKind::Bundle) | None => Err(UNKNOWN_KIND),
+            }
         };
         let blocks = p.blocks.chunks_exact(OFFER_ENTRY).map(entry).collect::<Result<_, &'static str>>()?;
         Ok(Offer { id: p.id, blocks })

@@ -6,7 +6,7 @@ use crate::limits::{
 };
 use bytes::BytesMut;
 use std::time::Duration;
-use vigie_model::{AgentRecord, BlockKind, Digest, Incarnation, MachineId, Stream, UnixNanos};
+use vigie_model::{AgentRecord, BlockKind, Digest, Incarnation, MachineId, StoredKind, Stream, UnixNanos};
 
 /// One frame of each kind with its bytes in version 1. These lines never change; new fields get new lines.
 fn golden() -> Vec<(Frame, String)> {
@@ -15,7 +15,7 @@ fn golden() -> Vec<(Frame, String)> {
     let versions = Versions { min: 1, max: 2 };
     let head = BlockHead {
         digest: Digest([0xdd; 32]),
-        kind: BlockKind::List,
+        kind: StoredKind::LIST,
         codec: 1,
         raw_len: 0x0102,
         stored_len: 3,
@@ -262,7 +262,7 @@ fn blocks_beyond_the_limits_are_refused() {
         bad[at..at + bytes.len()].copy_from_slice(bytes);
         why_not(Kind::BlockStart, &bad)
     };
-    assert_eq!(with(32, &[2]), "it names a block of an unknown kind");
+    assert_eq!(with(32, &[3]), "it names a block of an unknown kind");
     assert_eq!(with(34, &(256 * 1024 + 1u32).to_le_bytes()), "its block is larger than any may be");
     assert_eq!(with(38, &[0xff; 4]), "its block's stored form is larger than any may be");
     assert_eq!(with(38, &[1, 0, 0, 0]), "it has more bytes than its block");
@@ -279,6 +279,16 @@ fn offers_and_answers_must_fit_each_other() {
     let (before, too_many) = (out.len(), Frame::Offer(digests(2 * OFFER_BLOCKS_MAX)));
     assert!(matches!(encode(&too_many, &mut out), Err(FrameError::TooLong { .. })));
     assert_eq!(out.len(), before, "nothing of a refused frame was written");
+
+    let (offer, mut bundle) = (digests(1), BytesMut::new());
+    encode(&Frame::Offer(offer), &mut bundle).unwrap();
+    let kind = bundle.len() - 1 - Digest::LEN;
+    bundle[kind] = 2;
+    assert_eq!(
+        why_not(Kind::Offer, &bundle[5..]),
+        "it names a block of an unknown kind",
+        "nobody asks for bundles"
+    );
 
     let need = Need::new(1, (0..10).map(|i| i % 3 == 0));
     assert_eq!((0..16).filter(|i| need.wants(*i)).collect::<Vec<_>>(), [0, 3, 6, 9]);

@@ -4,13 +4,13 @@
 use crate::harness::Hub;
 use bytes::Bytes;
 use std::time::Instant;
-use vigie_model::{BlockKind, Digest};
+use vigie_model::{Digest, StoredKind};
 use vigie_wire::frame::BlockHead;
 use vigie_wire::{AgentTls, BlockAssembler, Frame, FrameReader, FrameWriter, block_frames};
 
 fn head(stored: &[u8]) -> BlockHead {
     let (raw_len, stored_len) = (stored.len() as u32, stored.len() as u32);
-    BlockHead { digest: Digest::of_data(stored), kind: BlockKind::Data, codec: 0, raw_len, stored_len }
+    BlockHead { digest: Digest::of_data(stored), kind: StoredKind::DATA, codec: 0, raw_len, stored_len }
 }
 
 async fn send(mut writer: FrameWriter, block: Bytes, count: usize) {
