@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{CParameter, compress_bound};
+use zstd::zstd_safe::compress_bound;
 
 /// How hard to try; see "Compression" in `docs/format.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +20,7 @@ impl Effort {
     fn level(self) -> i32 {
         match self {
             Effort::Quick => 1,
-            Effort::Usual => 3,
-        }
-    }
-
-    /// Shortest match that is looked for, 0 for the level's own choice. The one of level 3 is 5; 4 costs some hundredths
-    /// of the time and saves a hundredth of the room, twice that with programs.
-    fn match_bytes_min(self) -> u32 {
-        match self {
-            Effort::Quick => 0,
-            Effort::Usual => 4,
+            Effort::Usual => 2,
         }
     }
 }
@@ -47,8 +38,11 @@ pub(crate) fn compress(effort: Effort, raw: &[u8]) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
         let (mut compressor, mut buffer) = match kept.take() {
             Some((its, compressor, buffer)) if its == effort => (compressor, buffer),
-            Some((_, compressor, buffer)) => (set(compressor, effort).ok()?, buffer),
-            None => (set(Compressor::new(effort.level()).ok()?, effort).ok()?, Vec::new()),
+            Some((_, mut compressor, buffer)) => {
+                compressor.set_compression_level(effort.level()).ok()?;
+                (compressor, buffer)
+            }
+            None => (Compressor::new(effort.level()).ok()?, Vec::new()),
         };
         buffer.clear();
         buffer.reserve(compress_bound(raw.len()));
@@ -60,12 +54,6 @@ pub(crate) fn compress(effort: Effort, raw: &[u8]) -> Option<Vec<u8>> {
         *kept = Some((effort, compressor, buffer));
         packed
     })
-}
-
-fn set(mut compressor: Compressor<'static>, effort: Effort) -> io::Result<Compressor<'static>> {
-    compressor.set_parameter(CParameter::CompressionLevel(effort.level()))?;
-    compressor.set_parameter(CParameter::MinMatch(effort.match_bytes_min()))?;
-    Ok(compressor)
 }
 
 /// The content of one zstd frame, of at most `len_max` bytes.
