@@ -24,11 +24,11 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-/// A hub with one agent that watched some files and is gone, stopped in order.
+/// A hub with one agent that watched some files, of a size at which each is stored alone, and is gone, stopped in order.
 fn stopped() -> (World, Agent) {
     let mut world = World::start();
     let mut alpha = world.agent("alpha");
-    sh(&alpha.root, "for i in 1 2 3 4 5 6 7 8; do head -c 20000 /dev/urandom > f$i; done");
+    sh(&alpha.root, "for i in 1 2 3 4 5 6 7 8; do head -c 70000 /dev/urandom > f$i; done");
     world.enrol(&mut alpha);
     world.flush(&alpha);
     alpha.stop();
