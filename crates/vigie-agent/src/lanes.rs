@@ -91,7 +91,8 @@ type Load = Vec<Loaded>;
 struct Loaded {
     address: Address,
     blocks: Vec<RawBlock>,
-    /// They are all of a small file, and may go with others.
+    /// They are all of a small file that the hub lacks, and may go with others. What was not asked about may be there
+    /// already, and would be stored once more for the sake of its neighbours.
     small: bool,
 }
 
@@ -261,7 +262,8 @@ impl Lanes {
             }
             waiting.stage = Stage::Packing;
             bytes += blocks.iter().map(|block| block.raw.len()).sum::<usize>();
-            let small = waiting.parcel.alone
+            let small = wanted.is_some()
+                && waiting.parcel.alone
                 && blocks.iter().all(|b| b.kind == BlockKind::Data && b.raw.len() <= BUNDLED_BYTES_MAX);
             load.push(Loaded { address: (way, number), blocks, small });
             if bytes >= PACK_BYTES_AIM {

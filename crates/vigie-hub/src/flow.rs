@@ -7,7 +7,7 @@
 
 use crate::cpu::Verifying;
 use crate::gaps::OpenGaps;
-use crate::room::Taken;
+use crate::room::{self, Taken};
 use crate::session::{CreditLeft, Ended, Outgoing};
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
@@ -61,7 +61,7 @@ pub(crate) struct Flow {
     pub(crate) incarnation: Incarnation,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
-    /// Blocks that were asked for and have not come.
+    /// Blocks that were asked for and have not come, or were not opened yet.
     pub(crate) expected: Arc<AtomicU64>,
     /// Tells who waits for it the last durable number and its place in the journal.
     pub(crate) durable: watch::Sender<(RecordNo, Seq)>,
@@ -145,6 +145,7 @@ impl Flow {
                 self.check_children(&block.digest, &list, next)?;
             }
             next.bytes += block.stored.len();
+            next.room.give_back(room::surplus(&block));
             let blocks = block.blocks().inspect(|_| self.one_came());
             next.fresh.extend(blocks);
             next.batch.blocks.push(block);

@@ -31,7 +31,7 @@ pub(crate) struct Intake {
     pub(crate) turn: Turn,
     pub(crate) out: Outgoing,
     pub(crate) credit: Arc<CreditLeft>,
-    /// Blocks that were asked for and have not come. A guess: small blocks come unasked, and an agent may have
+    /// Blocks that were asked for and have not come, or were not opened yet. A guess: small blocks come unasked, and an agent may have
     /// lost what it offered.
     pub(crate) asked: Arc<AtomicU64>,
     pub(crate) items: mpsc::Sender<Item>,

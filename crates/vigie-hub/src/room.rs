@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vigie_model::limits::BUNDLE_BLOCKS_MAX;
 use vigie_model::{AgentRecord, StoredKind, bundle};
+use vigie_store::NewBlock;
 use vigie_wire::WireBlock;
 use vigie_wire::limits::FRAME_BYTES_MAX;
 
@@ -46,21 +47,69 @@ impl Taken {
             (own, other) => *own = own.take().or(other),
         }
     }
+
+    /// Gives some of it back.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        if let Some(own) = &mut self.0 {
+            drop(own.split(bytes.min(own.num_permits())));
+        }
+    }
 }
 
 /// What a block weighs until it is durable. A list is also there as what it says, and of a bundle nobody knows how many
 /// blocks are in it before it was opened: as many as there may be in so many bytes.
 pub(crate) fn of_block(block: &WireBlock) -> usize {
     let raw = block.head.raw_len as usize;
-    let (read, blocks) = match block.head.kind {
-        StoredKind::LIST => (raw, 1),
-        StoredKind::Bundle => (0, (raw / bundle::BLOCK_BYTES_MIN).clamp(1, BUNDLE_BLOCKS_MAX)),
-        StoredKind::Block(_) => (0, 1),
-    };
-    block.stored.len() + read + blocks * BLOCK_COST_BYTES
+    let read = if block.head.kind == StoredKind::LIST { raw } else { 0 };
+    block.stored.len() + read + blocks_at_most(block.head.kind, raw) * BLOCK_COST_BYTES
+}
+
+/// How much less a block weighs, now that it was opened.
+pub(crate) fn surplus(block: &NewBlock) -> usize {
+    let blocks = block.parts.len().max(1);
+    blocks_at_most(block.kind, block.raw_len as usize).saturating_sub(blocks) * BLOCK_COST_BYTES
+}
+
+fn blocks_at_most(kind: StoredKind, raw: usize) -> usize {
+    match kind {
+        StoredKind::Bundle => (raw / bundle::BLOCK_BYTES_MIN).clamp(1, BUNDLE_BLOCKS_MAX),
+        StoredKind::Block(_) => 1,
+    }
 }
 
 /// What a record weighs until it is durable.
 pub(crate) fn of_record(record: &AgentRecord) -> usize {
     record.payload.len() + RECORD_COST_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn what_is_given_back_is_room_for_others() {
+        let room = Room::new();
+        let mut all = room.take(ROOM_BYTES).await;
+        assert!(room.take(1000).now_or_never().is_none());
+        all.give_back(1000);
+        let other = room.take(1000).now_or_never();
+        assert!(other.is_some());
+        all.give_back(usize::MAX);
+        drop(other);
+        assert!(room.take(ROOM_BYTES).now_or_never().is_some(), "and never more than there was");
+    }
+
+    #[test]
+    fn an_opened_bundle_weighs_what_is_in_it() {
+        let bundle = |raw_len: u32, parts: usize| {
+            let part = (vigie_model::Digest([0; 32]), bundle::Part { start: 0, len: 1 });
+            let (digest, kind) = (vigie_model::Digest([1; 32]), StoredKind::Bundle);
+            let (codec, stored) = (vigie_store::Codec::Raw, Vec::new());
+            NewBlock { digest, kind, parts: vec![part; parts], raw_len, codec, stored }
+        };
+        assert_eq!(surplus(&bundle(128 * 1024, 8)), (BUNDLE_BLOCKS_MAX - 8) * BLOCK_COST_BYTES);
+        assert_eq!(surplus(&bundle(5 * 64 + 2, 64)), 0, "as many blocks as there may be in so many bytes");
+        assert_eq!(surplus(&NewBlock { kind: StoredKind::DATA, ..bundle(128 * 1024, 0) }), 0);
+    }
 }

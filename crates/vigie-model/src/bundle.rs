@@ -71,11 +71,6 @@ impl BundleBuilder {
         self.entries.is_empty()
     }
 
-    /// How many blocks there are.
-    pub fn count(&self) -> usize {
-        self.entries.len()
-    }
-
     /// The bundle's digest and its raw bytes.
     pub fn finish(self) -> (Digest, Vec<u8>) {
         let BundleBuilder { mut bytes, entries } = self;

@@ -3,6 +3,7 @@
 //! the index may run behind, and as one task without threads, for simulations.
 
 use crate::body::Place;
+use crate::compress::{self, decompress};
 use crate::error::CommitError;
 use crate::group::Group;
 use crate::indexer::Indexer;
@@ -12,12 +13,14 @@ use crate::pack::PackWriter;
 use crate::shared::Shared;
 use crate::types::{Batch, Committed, Health, NewBlock};
 use crate::write_error::WriteError;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use vigie_model::{Digest, Incarnation, MachineId, Seq, UnixNanos};
+use vigie_model::bundle::Part;
+use vigie_model::{Digest, Incarnation, MachineId, Seq, StoredKind, UnixNanos};
 
 /// What waits in the queue.
 #[derive(Debug)]
@@ -192,18 +195,23 @@ impl Writer {
         accepted: &[(Waiting, Committed)],
         new: &HashSet<Digest>,
     ) -> Result<Option<Frame>, WriteError> {
-        let mut blocks: Vec<&NewBlock> = Vec::with_capacity(new.len());
+        let mut blocks: Vec<Cow<'_, NewBlock>> = Vec::with_capacity(new.len());
         let mut seen = HashSet::with_capacity(new.len());
         // What of each is new: all of it, but for a bundle.
         let mut named = Vec::with_capacity(new.len());
         for block in accepted.iter().flat_map(|(one, _)| &one.batch.blocks) {
-            let before = named.len();
             let part = |at: usize| block.parts.get(at).map(|(_, part)| *part);
             let fresh = block.blocks().enumerate();
             let fresh = fresh.filter(|(_, (_, digest))| new.contains(digest) && seen.insert(*digest));
-            named.extend(fresh.map(|(at, (_, digest))| (blocks.len(), digest, part(at))));
-            if named.len() > before {
-                blocks.push(block);
+            let fresh: Vec<_> = fresh.map(|(at, (_, digest))| (digest, part(at))).collect();
+            if let Some(alone) = apart(block, &fresh) {
+                for block in alone {
+                    named.push((blocks.len(), block.digest, None));
+                    blocks.push(Cow::Owned(block));
+                }
+            } else if !fresh.is_empty() {
+                named.extend(fresh.into_iter().map(|(digest, part)| (blocks.len(), digest, part)));
+                blocks.push(Cow::Borrowed(block));
             }
         }
         let mut body = crate::body::Body::default();
@@ -249,4 +257,20 @@ impl Writer {
         let need: usize = accepted.iter().map(|(one, _)| one.batch.bytes()).sum();
         if self.shared.lacks_room_for(need as u64) { Err(WriteError::Full) } else { Ok(()) }
     }
+}
+
+/// The blocks of a bundle one by one, when most of it is in the store already: whole, it would take that room again.
+fn apart(bundle: &NewBlock, fresh: &[(Digest, Option<Part>)]) -> Option<Vec<NewBlock>> {
+    let bytes: usize = fresh.iter().filter_map(|(_, part)| *part).map(|part| part.len as usize).sum();
+    if bundle.kind != StoredKind::Bundle || bytes * 2 >= bundle.raw_len as usize {
+        return None;
+    }
+    let raw = decompress(bundle.codec, bundle.raw_len, &bundle.stored).ok()?;
+    let alone = |(digest, part): &(Digest, Option<Part>)| {
+        let raw = (*part)?.of(&raw)?;
+        let (codec, stored) = compress::pack(StoredKind::DATA, raw);
+        let (kind, raw_len) = (StoredKind::DATA, raw.len() as u32);
+        Some(NewBlock { digest: *digest, kind, parts: Vec::new(), raw_len, codec, stored })
+    };
+    fresh.iter().map(alone).collect()
 }

@@ -14,6 +14,7 @@ use crate::frame::le32;
 use crate::limits::{BAD_BLOCKS_MAX, OPEN_PACKS_MAX};
 use crate::types::{Codec, DamagedPlace, NewBlock};
 use crate::write_error::WriteError;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -334,7 +335,7 @@ impl PackWriter {
     /// Appends blocks; when it returns, they are durable, and [`Self::keep`] or [`Self::undo`] must follow.
     /// After [`WriteError::Full`] nothing of them is left; after any other error the writer must not be
     /// used again.
-    pub(crate) fn append(&mut self, blocks: &[&NewBlock]) -> Result<Appended, WriteError> {
+    pub(crate) fn append(&mut self, blocks: &[Cow<'_, NewBlock>]) -> Result<Appended, WriteError> {
         if self.open.as_ref().is_none_or(|open| open.len >= self.seal_bytes) {
             self.create()?;
         }

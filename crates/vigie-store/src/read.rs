@@ -66,9 +66,16 @@ impl Bundles {
     fn keep(&self, place: &Place, raw: Vec<u8>) -> Arc<Vec<u8>> {
         let raw = Arc::new(raw);
         let mut kept = self.lock();
+        // Another reader may have opened it meanwhile.
+        kept.retain(|(its, _)| !its.is_beside(place));
         kept.push_front((*place, Arc::clone(&raw)));
         kept.truncate(OPEN_BUNDLES_MAX);
         raw
+    }
+
+    /// Forgets them all, so that what is read next is what the disk has.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Place, Arc<Vec<u8>>)>> {

@@ -27,6 +27,7 @@ pub(crate) fn verify(
     let mut report = VerifyReport::default();
     shared.journal.close_files();
     shared.packs.close_files();
+    shared.bundles.clear();
     report.places.extend(shared.journal.damage().iter().map(DamagedPlace::from));
     let mut now = Progress { blocks_total: shared.blocks(), ..Progress::default() };
     let tail = shared.tail();

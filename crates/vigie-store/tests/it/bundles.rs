@@ -46,6 +46,26 @@ fn the_blocks_of_a_bundle_are_in_the_store_as_any_others_are() {
 }
 
 #[test]
+fn of_a_bundle_that_is_mostly_there_only_the_rest_is_written() {
+    let tmp = tempfile::tempdir().unwrap();
+    let running = Running::real(&tmp.path().join("s"));
+    let noise = |i: u8| (0..100u8).flat_map(|j| Digest::of_data(&[i, j]).0).collect::<Vec<_>>();
+    let known: Vec<_> = (0..9).map(noise).collect();
+    running.commit(only(known.iter().map(|raw| block(raw)).collect())).unwrap();
+    let before = running.store.sizes();
+    let fresh = noise(9);
+    let raws: Vec<&[u8]> = known.iter().chain([&fresh]).map(Vec::as_slice).collect();
+    let batch = Facts::new().add(root("/srv", R)).batch(vec![bundle(&raws)]);
+    running.commit(batch).unwrap();
+    let after = running.store.sizes();
+    assert_eq!(after.blocks, before.blocks + 1);
+    assert!(after.pack_bytes - before.pack_bytes < 2 * fresh.len() as u64, "{before:?} {after:?}");
+    assert_eq!(read(&running.store, &whole(&fresh)).unwrap(), fresh);
+    assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
+    running.stop();
+}
+
+#[test]
 fn a_content_may_stand_on_a_block_of_a_bundle_of_the_same_batch() {
     let tmp = tempfile::tempdir().unwrap();
     let running = Running::real(&tmp.path().join("s"));
