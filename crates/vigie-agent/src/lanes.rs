@@ -5,15 +5,13 @@
 //! list goes behind what it names and a record behind its blocks.
 
 use crate::packers::Packers;
+use crate::packing::{Address, BUNDLED_BYTES_MAX, Load, Loaded, Packed, PackedBlock, pack_load};
 use crate::parcel::{Commit, Parcel, RawBlock, ReadingId};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{HashSet, VecDeque};
-use vigie_model::bundle::BundleBuilder;
-use vigie_model::{BlockKind, Digest, StoredKind};
-use vigie_store::compress;
-use vigie_wire::frame::{BlockHead, Need, Offer};
+use vigie_model::{BlockKind, Digest};
+use vigie_wire::frame::{Need, Offer};
 
 /// Blocks of at most this size in the live lane are sent without asking: the answer would take longer than
 /// the block. So much is also packed on the spot: the way to another thread and back would take longer, too.
@@ -23,11 +21,6 @@ const OFFER_BLOCKS_AIM: usize = 512;
 /// Raw bytes that one piece of packing work takes on, about.
 const PACK_BYTES_AIM: usize = 512 * 1024;
 
-/// Blocks above this go alone: they have enough in common with themselves.
-const BUNDLED_BYTES_MAX: usize = 64 * 1024;
-/// Raw bytes of a bundle, about. What is read back is a whole bundle, however small the block.
-const BUNDLE_BYTES_AIM: usize = 128 * 1024;
-
 /// Which way a parcel takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Way {
@@ -35,13 +28,6 @@ pub(crate) enum Way {
     Live,
     /// All else.
     Bulk,
-}
-
-/// A block, or a bundle, as it will be sent.
-#[derive(Debug)]
-pub(crate) struct PackedBlock {
-    pub(crate) head: BlockHead,
-    pub(crate) stored: Bytes,
 }
 
 /// What is to be written next.
@@ -79,25 +65,6 @@ struct Lane {
     /// Parcels before this one are past the stage of offers.
     next_offer: usize,
 }
-
-/// Which parcel of which lane.
-type Address = (Way, u64);
-
-/// The raw blocks of some parcels, in the order of their lane.
-type Load = Vec<Loaded>;
-
-/// The raw blocks of a parcel.
-#[derive(Debug)]
-struct Loaded {
-    address: Address,
-    blocks: Vec<RawBlock>,
-    /// They are all of a small file that the hub lacks, and may go with others. What was not asked about may be there
-    /// already, and would be stored once more for the sake of its neighbours.
-    small: bool,
-}
-
-/// The stored blocks of some parcels.
-type Packed = Vec<(Address, VecDeque<PackedBlock>)>;
 
 /// See the module.
 pub(crate) struct Lanes {
@@ -400,83 +367,13 @@ impl Lane {
     }
 }
 
-fn pack_load(load: Load, bundles: bool) -> Packed {
-    let mut packed = Packed::with_capacity(load.len());
-    let mut open = OpenBundle::default();
-    for (at, Loaded { address, blocks, small }) in load.into_iter().enumerate() {
-        packed.push((address, VecDeque::with_capacity(blocks.len())));
-        for block in blocks {
-            if bundles && small {
-                if !open.takes(&block) {
-                    std::mem::take(&mut open).close(&mut packed);
-                }
-                open.push(at, block);
-            } else {
-                packed[at].1.push_back(pack_block(block));
-            }
-        }
-    }
-    open.close(&mut packed);
-    packed
-}
-
-/// A bundle in the making. It goes where its first block would: the parcels of its other blocks come later in the lane.
-#[derive(Default)]
-struct OpenBundle {
-    first: Option<(usize, RawBlock)>,
-    builder: BundleBuilder,
-}
-
-impl OpenBundle {
-    fn takes(&self, block: &RawBlock) -> bool {
-        let Some((_, first)) = &self.first else { return true };
-        let len = self.builder.len().max(first.raw.len()) + block.raw.len();
-        len <= BUNDLE_BYTES_AIM && self.builder.has_room_for(block.raw.len())
-    }
-
-    fn push(&mut self, parcel: usize, block: RawBlock) {
-        match &self.first {
-            None => self.first = Some((parcel, block)),
-            Some((_, first)) => {
-                if self.builder.is_empty() {
-                    self.builder.push(first.digest, &first.raw);
-                }
-                self.builder.push(block.digest, &block.raw);
-            }
-        }
-    }
-
-    fn close(self, packed: &mut Packed) {
-        let Some((parcel, first)) = self.first else { return };
-        let block = if self.builder.is_empty() {
-            pack_block(first)
-        } else {
-            let (digest, raw) = self.builder.finish();
-            pack_stored(StoredKind::Bundle, digest, &raw)
-        };
-        packed[parcel].1.push_back(block);
-    }
-}
-
-fn pack_block(block: RawBlock) -> PackedBlock {
-    pack_stored(StoredKind::Block(block.kind), block.digest, &block.raw)
-}
-
-fn pack_stored(kind: StoredKind, digest: Digest, raw: &[u8]) -> PackedBlock {
-    let (codec, stored) = compress::pack(kind, raw);
-    let (raw_len, stored_len) = (raw.len() as u32, stored.len() as u32);
-    PackedBlock {
-        head: BlockHead { digest, kind, codec: codec.number(), raw_len, stored_len },
-        stored: stored.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::cpu::Cpu;
     use crate::ledger::Ledger;
+    use vigie_model::bundle::BundleBuilder;
     use vigie_model::{AgentRecord, NodeId, Stream, UnixNanos};
 
     fn commit(node: u8) -> Commit {

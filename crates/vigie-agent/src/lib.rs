@@ -10,7 +10,7 @@
 //! [`dial`] ways to the hub ·
 //! `capture` the owner of the engine ·
 //! `readers` files into parcels · `parcel` what these are · `budget` how many at once ·
-//! `lanes` parcels on their way out · `packers` compression · `window` how much at once · `numbers` the numbers of records · `ledger` what a flush waits for ·
+//! `lanes` parcels on their way out · `packing` what is sent of them, with `packers` for its threads · `window` how much at once · `numbers` the numbers of records · `ledger` what a flush waits for ·
 //! `session` one connection · `link` one connection after the other · [`roles`] who is principal · `serve` what the hub may ask ·
 //! [`cpu`] threads or none.
 
@@ -24,6 +24,7 @@ mod ledger;
 mod link;
 mod numbers;
 mod packers;
+mod packing;
 mod parcel;
 mod readers;
 pub mod roles;

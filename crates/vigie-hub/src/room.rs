@@ -11,7 +11,8 @@ use vigie_wire::WireBlock;
 use vigie_wire::limits::FRAME_BYTES_MAX;
 
 /// Bytes that may be on their way from the link to the disk, in each session: all that an agent of ordinary records has
-/// credit for, and the largest frame of others. So it holds nobody up who does no harm.
+/// credit for, and the largest frame of others. So it holds nobody up who does no harm, but for the moment in which many
+/// bundles are being opened.
 pub(crate) const ROOM_BYTES: usize = 8 * 1024 * 1024 + FRAME_BYTES_MAX;
 /// What a block costs beside its bytes: it is named in sets, in a frame of the journal and in a row of the index.
 const BLOCK_COST_BYTES: usize = 512;

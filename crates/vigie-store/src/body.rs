@@ -245,10 +245,11 @@ mod tests {
         assert_eq!(
             hex,
             format!(
-                "8300828601181809150186{ONE}{one}0005{ONE}{two}0505860118310915018 3{ONE}{three}000580",
-                ONE = "5820"
+                "830082\
+                 86011818091501865820{one}00055820{two}0505\
+                 86011831091501835820{three}0005\
+                 80"
             )
-            .replace(' ', "")
         );
         assert_eq!(Body::decode(&bytes), Ok(body));
         for cut in 0..bytes.len() {

@@ -43,6 +43,7 @@ impl Shared {
         };
         opened.map_err(|e| {
             self.packs.is_bad(&place);
+            self.bundles.clear();
             damaged(e.to_string())
         })
     }
