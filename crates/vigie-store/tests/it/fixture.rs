@@ -4,7 +4,7 @@ use crate::support::*;
 use std::path::{Path, PathBuf};
 use vigie_model::*;
 use vigie_store::disk::SimDisk;
-use vigie_store::{MemIndex, Store};
+use vigie_store::{Batch, MemIndex, Store};
 
 const R: NodeId = NodeId([1; 16]);
 
@@ -12,7 +12,7 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-v1")
 }
 
-/// A list, a block, every kind of file event that changes the tree, an enrolment, a note, two segments.
+/// A list, a block, a bundle of which a part was there, every kind of file event that changes the tree, an enrolment, a note, two segments.
 fn write(running: &Running) {
     let mut facts = Facts::new();
     facts.fact(machines::Enrolled { machine: MACHINE, name: "web01".into() }.encode(UnixNanos(1)));
@@ -20,6 +20,9 @@ fn write(running: &Running) {
     let raw = b"the first line of a small file\n".repeat(4);
     facts.add(file(node(2), "small", node(3))).add(content(node(3), whole(&raw)));
     running.commit(facts.batch(vec![block(&raw)])).unwrap();
+    let bundled =
+        bundle(&[b"in a bundle".repeat(9).as_slice(), &raw, b"behind what was there".repeat(9).as_slice()]);
+    running.commit(Batch { blocks: vec![bundled], records: vec![] }).unwrap();
     let halves = [vec![b'a'; 3000], Digest::of_data(b"seed").0.repeat(100)];
     let entries = halves.iter().map(|raw| ListEntry { digest: Digest::of_data(raw), size: raw.len() as u64 });
     let list = BlockList { level: 0, entries: entries.collect() };
@@ -71,6 +74,9 @@ fn the_store_of_format_1_is_read() {
     assert_eq!(told("/srv/e/small", tail), Some((0o640, small)));
     assert_eq!(told("/srv/e/large", tail).map(|(_, bytes)| bytes.len()), Some(6200));
     assert_eq!((told("/srv/d/small", tail), told("/srv/hard", tail)), (None, None));
+    for raw in [b"in a bundle".repeat(9), b"behind what was there".repeat(9)] {
+        assert_eq!(read(&store, &whole(&raw)).unwrap(), raw);
+    }
     assert_eq!(store.gaps(MACHINE).unwrap().len(), 1);
     assert_eq!(store.records(Seq(10), 1).unwrap()[0].fact.stream, Stream::NOTES);
     assert!(store.verify(&mut |_| true).unwrap().is_whole());
