@@ -166,7 +166,8 @@ fn a_service_its_drain_and_its_next_life() {
     serve.until("up ready\n");
 
     let drain = ["drain", "--state", "state", "--reason", "new kernel"];
-    assert_eq!(home.run(&drain).out, "drained: new kernel\n");
+    let drained = home.run(&drain);
+    assert_eq!((drained.code, drained.out.as_str(), drained.err.as_str()), (0, "drained: new kernel\n", ""));
     assert_eq!(serve.said(b"\n"), "up drain # drained: new kernel\n");
     assert_eq!(home.run(&["drain", "--state", "state"]).out, "drained already: new kernel\n");
     let http = serve.http("GET /ready HTTP/1.0\r\n\r\n");
