@@ -13,10 +13,10 @@ pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Pieces of an answer that may wait for a slow reader; a piece has at most [`PIECE_BYTES`].
-pub const PIECES_WAITING_MAX: usize = 8;
+pub const PIECES_WAITING_MAX: usize = 4;
 
 /// Lines and archives are handed to the socket in pieces of this size.
-pub const PIECE_BYTES: usize = 64 * 1024;
+pub const PIECE_BYTES: usize = 128 * 1024;
 
 /// Records read from the journal at a time: few enough to stop soon when the client has gone.
 pub const RECORDS_PER_READ: usize = 512;

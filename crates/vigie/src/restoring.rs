@@ -6,44 +6,33 @@ use crate::output::{bytes, count, escaped};
 use serde_json::{Value, json};
 use std::io::{self, Read};
 use std::path::Path;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
 use vigie_archive::{PathList, Summary};
-use vigie_web::client::{Bytes, ClientError, Pieces};
+use vigie_web::client::{Bytes, Pieces};
 use vigie_web::text::Shown;
-
-/// Pieces that wait for the disk. The hub waits when they do.
-const PIECES_WAITING: usize = 16;
 
 /// Paths and problems that are named to people; scripts get all that are known.
 pub(crate) const NAMED: usize = 20;
 
 /// A body, read from a blocking thread.
 pub(crate) struct PieceReader {
-    pieces: mpsc::Receiver<Result<Bytes, ClientError>>,
+    pieces: Pieces,
     current: Bytes,
+    runtime: Handle,
 }
 
-/// Makes a body readable for a blocking thread; the task feeds it, and ends with the body or the reader.
-pub(crate) fn reader(mut pieces: Pieces) -> (PieceReader, JoinHandle<()>) {
-    let (to, from) = mpsc::channel(PIECES_WAITING);
-    let feed = tokio::spawn(async move {
-        while let Some(piece) = pieces.next().await.transpose() {
-            let is_last = piece.is_err();
-            if to.send(piece).await.is_err() || is_last {
-                return;
-            }
-        }
-    });
-    (PieceReader { pieces: from, current: Bytes::new() }, feed)
+impl PieceReader {
+    /// Makes a body readable for a blocking thread. To be called where the runtime is known.
+    pub(crate) fn new(pieces: Pieces) -> Self {
+        PieceReader { pieces, current: Bytes::new(), runtime: Handle::current() }
+    }
 }
 
 impl Read for PieceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.current = piece,
-                Some(Err(error)) => return Err(io::Error::other(error)),
+            match self.runtime.block_on(self.pieces.next()).map_err(io::Error::other)? {
+                Some(piece) => self.current = piece,
                 None => return Ok(0),
             }
         }

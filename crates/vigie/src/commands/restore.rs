@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::location::{self, Location};
 use crate::output::{Bar, Output, count, counted, escaped};
-use crate::restoring::{NAMED, named, reader, report};
+use crate::restoring::{NAMED, PieceReader, named, report};
 use crate::signals::EndSignals;
 use clap::Args;
 use serde_json::json;
@@ -78,7 +78,7 @@ impl RestoreArgs {
             tokio::spawn(tell_total(context.hub()?, query, bar.clone()));
         }
         let options = Options { force: self.force, dry_run: self.dry_run, ..Options::default() };
-        let (reader, feed) = reader(pieces);
+        let reader = PieceReader::new(pieces);
         let target = self.target.clone();
         let shown = bar.clone();
         let work = tokio::task::spawn_blocking(move || {
@@ -100,7 +100,6 @@ impl RestoreArgs {
                 return Err(Failure::failed("interrupted: what was written stays"));
             }
         };
-        feed.abort();
         bar.finish();
         let (mut context, done, printed) = done.map_err(|e| Failure::of(&e))?;
         printed?;
@@ -141,7 +140,7 @@ async fn tell_total(hub: Client, query: TreeQuery, bar: Bar) {
 /// The stream itself, checked on its way through.
 async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> Result<Outcome, Failure> {
     let (answer, pieces) = context.of_place(word, context.hub()?.tree(query).await).await?;
-    let (reader, feed) = reader(pieces);
+    let reader = PieceReader::new(pieces);
     let surveyed = tokio::task::spawn_blocking(move || {
         let mut through = Through { from: reader, to: std::io::stdout().lock(), refused: None };
         let mut tree = TreeReader::new(&mut through);
@@ -151,7 +150,6 @@ async fn to_stdout(context: Context, word: Option<&str>, query: &TreeQuery) -> R
         (surveyed, through.refused.map_or(flushed, Err))
     });
     let ((counts, left_out, whole), written) = surveyed.await.map_err(|e| Failure::of(&e))?;
-    feed.abort();
     written?;
     whole.map_err(|error| Failure::of(&error))?;
     let flaws = [
