@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_model::ask::Flushed;
 use vigie_model::{MachineId, RecordNo, Seq};
+use vigie_store::Health;
 use vigie_wire::FLUSH;
 use vigie_wire::frame::FailureCode;
 
@@ -21,10 +22,10 @@ const COMES_WITHIN: Duration = Duration::from_secs(5);
 pub enum FlushEnd {
     /// Everything before the question is durable, and can be seen: up to this number of the machine.
     Durable(RecordNo),
-    /// The machine is not connected.
-    Away,
-    /// It was not done in time.
-    TimedOut,
+    /// The machine is not connected; and what may keep it away, if the hub knows of anything.
+    Away(Option<String>),
+    /// It was not done in time; and what may have held it up, if the hub knows of anything.
+    TimedOut(Option<String>),
     /// The machine could not do it.
     Failed(String),
 }
@@ -38,7 +39,7 @@ impl Hub {
         let asked = asked.map(|(id, name)| async move {
             let end = match tokio::time::timeout_at(until, self.flush_one(id, until)).await {
                 Ok(end) => end,
-                Err(_) => FlushEnd::TimedOut,
+                Err(_) => FlushEnd::TimedOut(self.hindrance()),
             };
             (name, end)
         });
@@ -51,7 +52,7 @@ impl Hub {
         // Where hub or agent has just started, they are about to meet.
         let wait = COMES_WITHIN.min(until.saturating_duration_since(Instant::now()));
         let Ok(open) = tokio::time::timeout(wait, self.sessions().coming(machine)).await else {
-            return FlushEnd::Away;
+            return FlushEnd::Away(self.hindrance());
         };
         let timeout = until.saturating_duration_since(Instant::now());
         let answer = open.handle.caller.call(FLUSH, Bytes::new(), timeout, FLUSHED_BYTES_MAX).await;
@@ -59,8 +60,8 @@ impl Hub {
             Ok(body) => Flushed::decode(&body),
             Err(failure) => {
                 return match failure.code {
-                    FailureCode::Deadline => FlushEnd::TimedOut,
-                    FailureCode::LinkLost => FlushEnd::Away,
+                    FailureCode::Deadline => FlushEnd::TimedOut(self.hindrance()),
+                    FailureCode::LinkLost => FlushEnd::Away(self.hindrance()),
                     _ => FlushEnd::Failed(failure.message),
                 };
             }
@@ -70,10 +71,24 @@ impl Hub {
         };
         let mut durable = open.handle.durable.clone();
         let Ok(place) = durable.wait_for(|(n, _)| *n >= flushed.n).await.map(|place| place.1) else {
-            return FlushEnd::Away;
+            return FlushEnd::Away(self.hindrance());
         };
         self.visible(place).await;
         FlushEnd::Durable(flushed.n)
+    }
+
+    /// What keeps this hub from storing or showing what agents send, and what to do about it. A session ends when
+    /// nothing can be stored: the machine then looks as if it were away of its own accord.
+    fn hindrance(&self) -> Option<String> {
+        match self.store().health() {
+            Health::Ok => None,
+            Health::DiskFull => Some(
+                "the hub's disk is full, and agents wait: make room on it; nothing has to be restarted"
+                    .into(),
+            ),
+            Health::Poisoned(why) => Some(format!("the hub's store has stopped ({why}): restart the hub")),
+            Health::IndexStalled(why) => Some(format!("the hub's index lags behind: {why}")),
+        }
     }
 
     /// Waits until the index has this record.

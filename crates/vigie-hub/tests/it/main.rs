@@ -5,6 +5,7 @@
 
 mod away;
 mod backlog;
+mod flush;
 mod held;
 mod hostile;
 mod leases;

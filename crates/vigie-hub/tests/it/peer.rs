@@ -112,6 +112,11 @@ impl Agent {
     /// Ends, and waits until the hub has ended too: after that the session is over.
     pub(crate) async fn leave(mut self) {
         self.send(Frame::Close(Close { code: CloseCode::Shutdown, reason: "test".into() })).await;
+        self.left().await;
+    }
+
+    /// Waits until the hub, which has said so, has ended the session.
+    pub(crate) async fn left(mut self) {
         drop(self.writer);
         while tokio::time::timeout(WITHIN, self.reader.next()).await.expect("in time").unwrap().is_some() {}
     }

@@ -171,8 +171,8 @@ fn role_refused(why: RoleError) -> RoleRefused {
 fn machine_flush(machine: String, end: FlushEnd) -> MachineFlush {
     let (outcome, n, why) = match end {
         FlushEnd::Durable(n) => (FlushOutcome::Durable, Some(n.0), None),
-        FlushEnd::Away => (FlushOutcome::Away, None, None),
-        FlushEnd::TimedOut => (FlushOutcome::TimedOut, None, None),
+        FlushEnd::Away(why) => (FlushOutcome::Away, None, why),
+        FlushEnd::TimedOut(why) => (FlushOutcome::TimedOut, None, why),
         FlushEnd::Failed(why) => (FlushOutcome::Failed, None, Some(why)),
     };
     MachineFlush { machine, outcome, n, why }
@@ -189,7 +189,8 @@ impl AgentSide for Agent {
             let (outcome, n, why) = match tokio::time::timeout(timeout, Agent::flush(self)).await {
                 Ok(Ok(n)) => (FlushOutcome::Durable, Some(n.0), None),
                 Ok(Err(why)) => (FlushOutcome::Failed, None, Some(why)),
-                Err(_) => (FlushOutcome::TimedOut, None, None),
+                // What the hub said when it ended the last session, for one: that its disk is full.
+                Err(_) => (FlushOutcome::TimedOut, None, Agent::status(self).await.link.why),
             };
             FlushReport { machines: vec![MachineFlush { machine, outcome, n, why }] }
         })

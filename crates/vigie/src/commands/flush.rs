@@ -14,7 +14,8 @@ use vigie_web::messages::{FlushOutcome, FlushReport, FlushRequest};
 /// of all machines; where no hub was named and none answers, of this one through its agent.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit code 3 when the time was over first, or a machine is away.
+Exit code 3 when the time was over first, or a machine is away; where the hub knows of a cause, such as a full disk,
+it is said.
 
 EXAMPLES:
   vigie flush                          every machine

@@ -111,6 +111,15 @@ fn few_descriptors_do_not_hide_that_raw_sockets_are_not_permitted() {
     let auto = low(denied, &[]);
     assert_eq!(auto.code, 0, "{auto:?}");
     assert!(auto.err.contains("1 open"), "{auto:?}");
+    assert!(auto.err.contains("probing with connect"), "{auto:?}");
+    let json = low(denied, &["--json"]);
+    let host = json.json().remove(0);
+    let note = host["notes"][0].as_str().unwrap_or_default();
+    assert!(note.starts_with("probing with connect, because the SYN engine "), "{json:?}");
+    assert!(note.contains("Operation not permitted"), "{json:?}");
+    assert_eq!((host["engine"].as_str(), json.err.as_str()), (Some("connect"), ""), "{json:?}");
+    let asked_for = low(denied, &["--json", "--engine", "connect"]);
+    assert_eq!(asked_for.json()[0].get("notes"), None, "{asked_for:?}");
     let syn = low(denied, &["--engine", "syn"]);
     assert_eq!(syn.code, 4, "{syn:?}");
     for said in [&auto, &syn] {

@@ -171,3 +171,28 @@ fn status_says_that_the_disk_is_full_before_anything_is_written_as_root() {
     assert_eq!(store().unwrap(), "ok");
     assert!(hub.stop().success());
 }
+
+#[test]
+fn a_flush_says_that_the_disk_is_full_as_root() {
+    let Some(small) = Small::mount() else {
+        eprintln!("skipped: this needs the right to mount a small file system");
+        return;
+    };
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = small.0.path().join("data");
+    let mut command = Command::new(VIGIE);
+    command.arg("up").arg(dir.path()).arg("--data").arg(&data);
+    let up = Process::start(&mut command, &outside.path().join("up.out"));
+    flush(&data);
+    sh(small.0.path(), "dd if=/dev/zero of=fill bs=1M 2>dd.err || true");
+    std::fs::write(dir.path().join("file"), "x").unwrap();
+    for args in [&["flush", "--timeout", "1s"][..], &["flush", "--timeout", "1s", "--json"]] {
+        let said = client(&data, args);
+        assert_eq!(said.status.code(), Some(3), "{said:?}");
+        let out = String::from_utf8_lossy(&said.stdout);
+        assert!(out.contains("disk is full") && out.contains("make room"), "{out}");
+    }
+    std::fs::remove_file(small.0.path().join("fill")).unwrap();
+    flush(&data);
+    assert!(up.stop().success());
+}

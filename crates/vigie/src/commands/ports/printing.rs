@@ -46,6 +46,8 @@ pub(super) struct Printer {
     open: u64,
     /// Whether every port of every report has its verdict.
     covered: bool,
+    /// What is to be known about the whole scan, for readers of JSON: they get it with every report.
+    notes: Vec<String>,
 }
 
 impl Format {
@@ -75,6 +77,7 @@ impl Printer {
             dead: 0,
             open: 0,
             covered: true,
+            notes: Vec::new(),
         }
     }
 
@@ -83,8 +86,12 @@ impl Printer {
         self.out.is_json()
     }
 
-    pub(super) fn remark(&self, text: &str) {
-        self.out.remark(text);
+    /// Something about the whole scan, said before the reports that it concerns.
+    pub(super) fn note(&mut self, text: &str) {
+        match self.format {
+            Format::Json => self.notes.push(text.to_owned()),
+            Format::Text | Format::Xml | Format::Grep => self.out.remark(text),
+        }
     }
 
     pub(super) fn warn(&self, text: &str) {
@@ -107,7 +114,12 @@ impl Printer {
         self.covered &= host.coverage >= 1.0;
         self.begin(host)?;
         match self.format {
-            Format::Json => self.out.json(host)?,
+            Format::Json if self.notes.is_empty() => self.out.json(host)?,
+            Format::Json => {
+                let mut host = host.clone();
+                host.notes.extend_from_slice(&self.notes);
+                self.out.json(&host)?;
+            }
             Format::Text => self.text(host)?,
             Format::Grep => grep::write(&mut self.out, host)?,
             Format::Xml => {

@@ -218,7 +218,10 @@ impl Scan {
                 self.bar.set_steps(done, total, text);
             }
             News::Part(task, percent) => self.bar.set_steps(percent as u64, 100, format!("nmap: {task}")),
-            News::Note(note) => self.bar.above(|| self.printer.remark(&note)),
+            News::Note(note) => {
+                let printer = &mut self.printer;
+                self.bar.above(|| printer.note(&note));
+            }
         }
         Ok(())
     }
