@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vigie_model::StoredKind;
+use vigie_model::bundle::Part;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 
 /// Length of the head of a pack.
@@ -142,8 +143,8 @@ pub(crate) struct Packs {
 struct Known {
     /// Length of each pack: as it was found, and for the open one as far as blocks are named.
     lengths: HashMap<u32, u64>,
-    /// Blocks that were read and found damaged: pack and offset.
-    bad: HashSet<(u32, u64)>,
+    /// What was read and found damaged: pack, offset, and which block of a bundle; without that, all that lies there.
+    bad: HashSet<(u32, u64, Option<Part>)>,
 }
 
 /// Why a block was not read.
@@ -171,15 +172,20 @@ impl Packs {
         let end = place.offset + BLOCK_HEAD as u64 + u64::from(place.stored_len);
         let known = self.known();
         known.lengths.get(&place.pack).is_some_and(|len| end <= *len)
-            && !known.bad.contains(&(place.pack, place.offset))
+            && ![None, place.part].iter().any(|part| known.bad.contains(&(place.pack, place.offset, *part)))
     }
 
-    /// Remembers that a block is damaged.
+    /// Remembers that a block is damaged: of a bundle this one alone.
     pub(crate) fn is_bad(&self, place: &Place) {
         let mut known = self.known();
         if known.bad.len() < BAD_BLOCKS_MAX {
-            known.bad.insert((place.pack, place.offset));
+            known.bad.insert((place.pack, place.offset, place.part));
         }
+    }
+
+    /// Remembers that nothing can be had of what lies here: of a bundle no block.
+    pub(crate) fn is_lost(&self, place: &Place) {
+        self.is_bad(&Place { part: None, ..*place });
     }
 
     /// Closes what readers keep open: a file that was removed could be read on and look as if it were there.
@@ -210,7 +216,7 @@ impl Packs {
     pub(crate) fn read(&self, place: &Place) -> Result<Vec<u8>, BlockReadError> {
         let read = self.read_stored(place);
         if let Err(BlockReadError::Damaged(_)) = read {
-            self.is_bad(place);
+            self.is_lost(place);
         }
         read
     }
