@@ -24,8 +24,8 @@ use vigie_store::{Health, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
 use vigie_wire::limits::{CLOSE_TIME_MAX, HANDSHAKE_TIME_MAX};
 use vigie_wire::{
-    BlockAssembler, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard,
-    WireError, farewell,
+    BUNDLES, BlockAssembler, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link,
+    MachineCard, WireError, farewell,
 };
 
 /// Bytes of stored blocks that an agent may have under way. Enough to keep a gigabit busy over 30 ms;
@@ -225,9 +225,12 @@ async fn live(
     let out = Outgoing { frames: out, over: place.stop().clone() };
     let (call_frames, calls_out) = mpsc::channel(CALL_FRAMES_MAX);
     let writing = tokio::spawn(write_frames(writer, frames, calls_out));
+    let features: Vec<String> =
+        hello.features.iter().filter(|name| FEATURES.contains(&name.as_str())).cloned().collect();
+    let bundles = features.iter().any(|name| name == BUNDLES);
     out.send(Frame::Welcome(Welcome {
         version: Versions::OURS.max,
-        features: hello.features.iter().filter(|name| FEATURES.contains(&name.as_str())).cloned().collect(),
+        features,
         hub: hub.machine(),
         last,
         block_credit: BLOCK_CREDIT,
@@ -274,6 +277,7 @@ async fn live(
         asked,
         items,
         room: Room::new(),
+        bundles,
         next: expected.next(),
         stop: place.stop().clone(),
         assembler: BlockAssembler::new(),
