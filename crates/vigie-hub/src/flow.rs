@@ -140,11 +140,11 @@ impl Flow {
     async fn take_blocks(&self, verifying: Verifying, next: &mut Next) -> Result<(), Ended> {
         let (blocks, cost) = verifying.finish().await?;
         next.credit.block_bytes += cost;
-        for (block, list) in blocks {
-            if let Some(list) = list {
-                self.check_children(&block.digest, &list, next)?;
+        for block in blocks {
+            if let Some(list) = block.list() {
+                self.check_children(&block.digest(), list, next)?;
             }
-            next.bytes += block.stored.len();
+            next.bytes += block.stored().len();
             next.room.give_back(room::surplus(&block));
             let blocks = block.blocks().inspect(|_| self.one_came());
             next.fresh.extend(blocks);

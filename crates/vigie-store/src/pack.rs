@@ -12,7 +12,8 @@ use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
 use crate::limits::{BAD_BLOCKS_MAX, OPEN_PACKS_MAX};
-use crate::types::{Codec, DamagedPlace, NewBlock};
+use crate::new_block::NewBlock;
+use crate::types::{Codec, DamagedPlace};
 use crate::write_error::WriteError;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -350,13 +351,14 @@ impl PackWriter {
         let Some(open) = &mut self.open else {
             return Err(WriteError::Doubt("there is no open pack".into()));
         };
-        let mut bytes = Vec::with_capacity(blocks.iter().map(|b| BLOCK_HEAD + b.stored.len()).sum());
+        let mut bytes = Vec::with_capacity(blocks.iter().map(|b| BLOCK_HEAD + b.stored().len()).sum());
         if open.len == 0 {
             bytes.extend_from_slice(&pack_head(number));
         }
         let mut places = Vec::with_capacity(blocks.len());
         for block in blocks {
-            let NewBlock { kind, codec, raw_len, ref stored, .. } = **block;
+            let (kind, codec, raw_len) = (block.kind(), block.codec(), block.raw_len());
+            let stored = block.stored();
             let offset = open.len + bytes.len() as u64;
             let stored_len = stored.len() as u32;
             places.push(Place { kind, pack: number, offset, stored_len, raw_len, codec, part: None });
