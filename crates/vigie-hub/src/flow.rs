@@ -207,7 +207,10 @@ impl Flow {
         let Some(root) = content.root_block() else { return Ok(()) };
         match self.first_missing(&[root], next)? {
             None => Ok(()),
-            Some(missing) => Err(Ended::violation(format!("content {missing} was stated but never sent"))),
+            // Also when it was there when the agent asked: read anew, it will be sent.
+            Some(missing) => Err(Ended::violation(format!(
+                "content {missing} is not here: it was not sent, or has been found damaged since it was offered"
+            ))),
         }
     }
 

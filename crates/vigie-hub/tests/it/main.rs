@@ -5,6 +5,7 @@
 
 mod away;
 mod backlog;
+mod damaged;
 mod held;
 mod hostile;
 mod leases;
