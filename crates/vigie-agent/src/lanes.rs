@@ -541,6 +541,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_link_that_breaks_behind_a_bundle_loses_none_of_its_files() {
+        let mut lanes = lanes();
+        lanes.bundle(true);
+        let files: [&[u8]; 3] = [b"one", b"two", b"three"];
+        for (i, raw) in files.iter().enumerate() {
+            lanes.push(Way::Bulk, parcel(i as u64, None, &[raw], Some(i as u8)));
+        }
+        let offer = lanes.next_offer().unwrap();
+        lanes.answer(&Need::new(offer.id, [true; 3])).unwrap();
+        lanes.packed().await;
+        let first = lanes.next(Way::Bulk);
+        assert!(matches!(first, Some(Outgoing::Block(b)) if b.head.kind == vigie_model::StoredKind::Bundle));
+        assert!(matches!(lanes.next(Way::Bulk), Some(Outgoing::Content(commit)) if commit.node.0[0] == 0));
+        let abandoned: Vec<u8> = lanes.reset().iter().map(|commit| commit.node.0[0]).collect();
+        assert_eq!(abandoned, [1, 2], "their blocks went with the first one's");
+
+        // The next hub takes no bundles.
+        lanes.bundle(false);
+        for (i, raw) in files.iter().enumerate().skip(1) {
+            lanes.push(Way::Bulk, parcel(10 + i as u64, None, &[raw], Some(i as u8)));
+        }
+        let offer = lanes.next_offer().unwrap();
+        lanes.answer(&Need::new(offer.id, [true; 2])).unwrap();
+        let expected = [data(b"two"), "record 1".into(), data(b"three"), "record 2".into()];
+        assert_eq!(written(&mut lanes).await, expected);
+    }
+
+    #[tokio::test]
     async fn a_new_incarnation_begins_with_empty_lanes() {
         let mut lanes = lanes();
         lanes.push(Way::Live, parcel(1, None, &[b"a"], Some(1)));

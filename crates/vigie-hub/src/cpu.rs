@@ -1,8 +1,6 @@
 //! Where hashing and decompression happen: on other threads, or, in a simulation, right here.
 
 use crate::session::Ended;
-use vigie_model::BlockList;
-use vigie_store::compress::{self, Checked};
 use vigie_store::{Codec, NewBlock};
 use vigie_wire::WireBlock;
 use vigie_wire::frame::BlockHead;
@@ -19,14 +17,14 @@ pub enum Cpu {
 /// Raw bytes up to which blocks are verified on the spot: the way to another thread and back costs more.
 const ON_THE_SPOT_BYTES_MAX: u64 = 32 * 1024;
 
-/// Blocks on their way through verification; a list comes with what it says.
+/// Blocks on their way through verification.
 #[derive(Debug)]
 pub(crate) struct Verifying {
     work: Work,
     cost: u64,
 }
 
-type Verified = Vec<(NewBlock, Option<BlockList>)>;
+type Verified = Vec<NewBlock>;
 
 #[derive(Debug)]
 enum Work {
@@ -75,17 +73,10 @@ fn verify_all(blocks: Vec<WireBlock>) -> Result<Verified, Ended> {
     blocks.into_iter().map(verify).collect()
 }
 
-/// Gives the block with what a list says.
-fn verify(block: WireBlock) -> Result<(NewBlock, Option<BlockList>), Ended> {
+fn verify(block: WireBlock) -> Result<NewBlock, Ended> {
     let WireBlock { head, stored } = block;
     let BlockHead { digest, kind, raw_len, .. } = head;
     let bad = |why: &dyn std::fmt::Display| Ended::violation(format!("block {digest}: {why}"));
     let codec = Codec::from_number(head.codec).ok_or_else(|| bad(&"unknown compression"))?;
-    let checked = compress::check_stored(kind, codec, raw_len, &stored, &digest).map_err(|e| bad(&e))?;
-    let (parts, list) = match checked {
-        Checked::Data => (Vec::new(), None),
-        Checked::List(list) => (Vec::new(), Some(list)),
-        Checked::Bundle(parts) => (parts, None),
-    };
-    Ok((NewBlock { digest, kind, parts, raw_len, codec, stored }, list))
+    NewBlock::verify(kind, codec, raw_len, stored, digest).map_err(|e| bad(&e))
 }

@@ -140,11 +140,11 @@ impl Flow {
     async fn take_blocks(&self, verifying: Verifying, next: &mut Next) -> Result<(), Ended> {
         let (blocks, cost) = verifying.finish().await?;
         next.credit.block_bytes += cost;
-        for (block, list) in blocks {
-            if let Some(list) = list {
-                self.check_children(&block.digest, &list, next)?;
+        for block in blocks {
+            if let Some(list) = block.list() {
+                self.check_children(&block.digest(), list, next)?;
             }
-            next.bytes += block.stored.len();
+            next.bytes += block.stored().len();
             next.room.give_back(room::surplus(&block));
             let blocks = block.blocks().inspect(|_| self.one_came());
             next.fresh.extend(blocks);
@@ -207,7 +207,10 @@ impl Flow {
         let Some(root) = content.root_block() else { return Ok(()) };
         match self.first_missing(&[root], next)? {
             None => Ok(()),
-            Some(missing) => Err(Ended::violation(format!("content {missing} was stated but never sent"))),
+            // Also when it was there when the agent asked: read anew, it will be sent.
+            Some(missing) => Err(Ended::violation(format!(
+                "content {missing} is not here: it was not sent, or has been found damaged since it was offered"
+            ))),
         }
     }
 

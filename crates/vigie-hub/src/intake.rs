@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use vigie_model::RecordNo;
+use vigie_model::{RecordNo, StoredKind};
 use vigie_role::notice::NOTICE;
 use vigie_wire::frame::{CloseCode, Need, Offer, Records};
-use vigie_wire::{BlockAssembler, Calls, Frame, FrameReader, Keepalive, MachineCard, Pulse, WireBlock};
+use vigie_wire::{
+    BUNDLES, BlockAssembler, Calls, Frame, FrameReader, Keepalive, MachineCard, Pulse, WireBlock,
+};
 
 /// What blocks weigh that are verified together: enough to be worth a hand-over to another thread.
 const VERIFY_BYTES_AIM: usize = 256 * 1024;
@@ -36,6 +38,8 @@ pub(crate) struct Intake {
     pub(crate) asked: Arc<AtomicU64>,
     pub(crate) items: mpsc::Sender<Item>,
     pub(crate) room: Room,
+    /// The feature was agreed on.
+    pub(crate) bundles: bool,
     /// The number that the next record must have.
     pub(crate) next: RecordNo,
     pub(crate) stop: CancellationToken,
@@ -113,6 +117,10 @@ impl Intake {
         match frame {
             Frame::Records(records) => self.take_records(records).await,
             Frame::BlockStart(start) => {
+                if start.head.kind == StoredKind::Bundle && !self.bundles {
+                    let why = format!("a bundle came without the feature `{BUNDLES}`");
+                    return Err(Ended::violation(why));
+                }
                 self.pay(|credit| &credit.block_bytes, u64::from(start.head.stored_len))?;
                 let whole = self.assembler.start(start).map_err(|e| Ended::violation(e.to_string()))?;
                 self.take_block(whole).await

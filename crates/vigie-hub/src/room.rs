@@ -67,8 +67,8 @@ pub(crate) fn of_block(block: &WireBlock) -> usize {
 
 /// How much less a block weighs, now that it was opened.
 pub(crate) fn surplus(block: &NewBlock) -> usize {
-    let blocks = block.parts.len().max(1);
-    blocks_at_most(block.kind, block.raw_len as usize).saturating_sub(blocks) * BLOCK_COST_BYTES
+    let blocks = block.parts().len().max(1);
+    blocks_at_most(block.kind(), block.raw_len() as usize).saturating_sub(blocks) * BLOCK_COST_BYTES
 }
 
 fn blocks_at_most(kind: StoredKind, raw: usize) -> usize {
@@ -87,6 +87,8 @@ pub(crate) fn of_record(record: &AgentRecord) -> usize {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use vigie_model::Digest;
+    use vigie_store::Codec;
 
     #[tokio::test]
     async fn what_is_given_back_is_room_for_others() {
@@ -103,14 +105,19 @@ mod tests {
 
     #[test]
     fn an_opened_bundle_weighs_what_is_in_it() {
-        let bundle = |raw_len: u32, parts: usize| {
-            let part = (vigie_model::Digest([0; 32]), bundle::Part { start: 0, len: 1 });
-            let (digest, kind) = (vigie_model::Digest([1; 32]), StoredKind::Bundle);
-            let (codec, stored) = (vigie_store::Codec::Raw, Vec::new());
-            NewBlock { digest, kind, parts: vec![part; parts], raw_len, codec, stored }
+        let block = |kind, digest, raw: Vec<u8>| {
+            NewBlock::verify(kind, Codec::Raw, raw.len() as u32, raw, digest).unwrap()
         };
-        assert_eq!(surplus(&bundle(128 * 1024, 8)), (BUNDLE_BLOCKS_MAX - 8) * BLOCK_COST_BYTES);
-        assert_eq!(surplus(&bundle(5 * 64 + 2, 64)), 0, "as many blocks as there may be in so many bytes");
-        assert_eq!(surplus(&NewBlock { kind: StoredKind::DATA, ..bundle(128 * 1024, 0) }), 0);
+        let bundle = |blocks: u8, len: usize| {
+            let mut builder = bundle::BundleBuilder::default();
+            for raw in (0..blocks).map(|i| vec![i; len]) {
+                builder.push(Digest::of_data(&raw), &raw);
+            }
+            let (digest, raw) = builder.finish();
+            block(StoredKind::Bundle, digest, raw)
+        };
+        assert_eq!(surplus(&bundle(8, 16 * 1024)), (BUNDLE_BLOCKS_MAX - 8) * BLOCK_COST_BYTES);
+        assert_eq!(surplus(&bundle(64, 1)), 0, "as many blocks as there may be in so many bytes");
+        assert_eq!(surplus(&block(StoredKind::DATA, Digest::of_data(&[7; 1024]), vec![7; 1024])), 0);
     }
 }

@@ -24,8 +24,8 @@ use vigie_store::{Health, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, LastRecord, Refuse, RefuseCode, Versions, Welcome};
 use vigie_wire::limits::{CLOSE_TIME_MAX, HANDSHAKE_TIME_MAX};
 use vigie_wire::{
-    BlockAssembler, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link, MachineCard,
-    WireError, farewell,
+    BUNDLES, BlockAssembler, Caller, Calls, FEATURES, Frame, FrameReader, FrameWriter, Keepalive, Link,
+    MachineCard, WireError, farewell,
 };
 
 /// Bytes of stored blocks that an agent may have under way. Enough to keep a gigabit busy over 30 ms;
@@ -225,9 +225,12 @@ async fn live(
     let out = Outgoing { frames: out, over: place.stop().clone() };
     let (call_frames, calls_out) = mpsc::channel(CALL_FRAMES_MAX);
     let writing = tokio::spawn(write_frames(writer, frames, calls_out));
+    let features: Vec<String> =
+        hello.features.iter().filter(|name| FEATURES.contains(&name.as_str())).cloned().collect();
+    let bundles = features.iter().any(|name| name == BUNDLES);
     out.send(Frame::Welcome(Welcome {
         version: Versions::OURS.max,
-        features: hello.features.iter().filter(|name| FEATURES.contains(&name.as_str())).cloned().collect(),
+        features,
         hub: hub.machine(),
         last,
         block_credit: BLOCK_CREDIT,
@@ -274,6 +277,7 @@ async fn live(
         asked,
         items,
         room: Room::new(),
+        bundles,
         next: expected.next(),
         stop: place.stop().clone(),
         assembler: BlockAssembler::new(),
@@ -362,9 +366,13 @@ async fn write_frames(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::MachineId;
-    use vigie_wire::frame::Reply;
-    use vigie_wire::{Peer, memory_pair};
+    use crate::flow::What;
+    use crate::room::Taken;
+    use std::sync::atomic::Ordering;
+    use vigie_model::bundle::BundleBuilder;
+    use vigie_model::{BlockKind, Digest, MachineId, StoredKind};
+    use vigie_wire::frame::{BlockHead, Reply};
+    use vigie_wire::{Peer, WireBlock, memory_pair};
 
     #[tokio::test]
     async fn what_is_urgent_overtakes_a_long_reply() {
@@ -392,5 +400,45 @@ mod tests {
         }
         assert_eq!(came, [1, 3, 2]);
         assert!(writing.await.unwrap().is_some());
+    }
+
+    fn in_bundle(raws: &[&[u8]]) -> WireBlock {
+        let mut builder = BundleBuilder::default();
+        raws.iter().for_each(|raw| builder.push(Digest::of_data(raw), raw));
+        let (digest, stored) = builder.finish();
+        let (kind, raw_len, stored_len) = (StoredKind::Bundle, stored.len() as u32, stored.len() as u32);
+        WireBlock { head: BlockHead { digest, kind, codec: 0, raw_len, stored_len }, stored }
+    }
+
+    /// A batch waits for what is expected: a count that never came back to nothing would slow down the session.
+    #[tokio::test]
+    async fn what_came_in_bundles_is_expected_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, committer) = Store::open(dir.path(), vigie_store::Options::default()).unwrap();
+        let committing = tokio::spawn(committer.run());
+        let (frames, _written) = mpsc::channel(OUTGOING_MAX);
+        let asked = Arc::new(AtomicU64::new(5));
+        let flow = Flow {
+            store: store.clone(),
+            machine: MachineId([1; 16]),
+            incarnation: Incarnation(1),
+            out: Outgoing { frames, over: CancellationToken::new() },
+            credit: Arc::default(),
+            expected: Arc::clone(&asked),
+            durable: watch::Sender::new((RecordNo(0), Seq(0))),
+        };
+        let (items, incoming) = mpsc::channel(ITEMS_MAX);
+        // The same file twice was asked for twice.
+        for blocks in [in_bundle(&[b"one", b"two"]), in_bundle(&[b"three", b"four", b"three"])] {
+            let what = What::Blocks(crate::Cpu::Inline.verify(vec![blocks]));
+            items.send(Item { what, room: Taken::default() }).await.unwrap();
+        }
+        drop(items);
+        flow.run(incoming).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+        assert_eq!(store.has(&[(BlockKind::Data, Digest::of_data(b"four"))]).unwrap(), [true]);
+        store.close();
+        drop(store);
+        committing.await.unwrap();
     }
 }

@@ -15,7 +15,7 @@ const LEN_BYTES: usize = 4;
 pub const BLOCK_BYTES_MIN: usize = 1 + LEN_BYTES;
 
 /// Where one block lies in the raw bytes of its bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
     /// Offset of its first byte.
     pub start: u32,

@@ -3,15 +3,16 @@
 //! the index may run behind, and as one task without threads, for simulations.
 
 use crate::body::Place;
-use crate::compress::{self, decompress};
+use crate::compress::decompress;
 use crate::error::CommitError;
 use crate::group::Group;
 use crate::indexer::Indexer;
 use crate::journal::{Frame, JournalWriter};
 use crate::limits::{GROUP_BLOCK_BYTES_MAX, GROUP_PAYLOAD_BYTES_MAX, GROUP_RECORDS_MAX, INDEX_BEHIND_MAX};
+use crate::new_block::NewBlock;
 use crate::pack::PackWriter;
 use crate::shared::Shared;
-use crate::types::{Batch, Committed, Health, NewBlock};
+use crate::types::{Batch, Committed, Health};
 use crate::write_error::WriteError;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -118,7 +119,7 @@ fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>, closing: &AtomicBool) -> V
         match job {
             Job::Wake => {}
             Job::Commit(waiting) => {
-                blocks += waiting.batch.blocks.iter().map(|b| b.stored.len()).sum::<usize>();
+                blocks += waiting.batch.blocks.iter().map(|b| b.stored().len()).sum::<usize>();
                 payloads += waiting.batch.records.iter().map(|r| r.fact.payload.len()).sum::<usize>();
                 records += waiting.batch.records.len();
                 group.push(waiting);
@@ -200,13 +201,13 @@ impl Writer {
         // What of each is new: all of it, but for a bundle.
         let mut named = Vec::with_capacity(new.len());
         for block in accepted.iter().flat_map(|(one, _)| &one.batch.blocks) {
-            let part = |at: usize| block.parts.get(at).map(|(_, part)| *part);
+            let part = |at: usize| block.parts().get(at).map(|(_, part)| *part);
             let fresh = block.blocks().enumerate();
             let fresh = fresh.filter(|(_, (_, digest))| new.contains(digest) && seen.insert(*digest));
             let fresh: Vec<_> = fresh.map(|(at, (_, digest))| (digest, part(at))).collect();
             if let Some(alone) = apart(block, &fresh) {
                 for block in alone {
-                    named.push((blocks.len(), block.digest, None));
+                    named.push((blocks.len(), block.digest(), None));
                     blocks.push(Cow::Owned(block));
                 }
             } else if !fresh.is_empty() {
@@ -262,15 +263,11 @@ impl Writer {
 /// The blocks of a bundle one by one, when most of it is in the store already: whole, it would take that room again.
 fn apart(bundle: &NewBlock, fresh: &[(Digest, Option<Part>)]) -> Option<Vec<NewBlock>> {
     let bytes: usize = fresh.iter().filter_map(|(_, part)| *part).map(|part| part.len as usize).sum();
-    if bundle.kind != StoredKind::Bundle || bytes * 2 >= bundle.raw_len as usize {
+    if bundle.kind() != StoredKind::Bundle || bytes * 2 >= bundle.raw_len() as usize {
         return None;
     }
-    let raw = decompress(bundle.codec, bundle.raw_len, &bundle.stored).ok()?;
-    let alone = |(digest, part): &(Digest, Option<Part>)| {
-        let raw = (*part)?.of(&raw)?;
-        let (codec, stored) = compress::pack(StoredKind::DATA, raw);
-        let (kind, raw_len) = (StoredKind::DATA, raw.len() as u32);
-        Some(NewBlock { digest: *digest, kind, parts: Vec::new(), raw_len, codec, stored })
-    };
+    let raw = decompress(bundle.codec(), bundle.raw_len(), bundle.stored()).ok()?;
+    let alone =
+        |(digest, part): &(Digest, Option<Part>)| Some(NewBlock::of_bundle(*digest, (*part)?.of(&raw)?));
     fresh.iter().map(alone).collect()
 }

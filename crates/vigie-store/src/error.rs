@@ -110,9 +110,6 @@ pub enum CommitError {
     /// A content or a list names a block that is not in the store.
     #[error("block {0} is named and is not in the store")]
     MissingBlock(Digest),
-    /// A block is not what is said of it.
-    #[error("block {0} is damaged")]
-    BadBlock(Digest),
     /// Whether the batch's blocks are in the store could not be found out.
     #[error("the index could not be asked: {0}")]
     Index(String),

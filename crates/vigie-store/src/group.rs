@@ -2,17 +2,13 @@
 //! check is made against what is durable plus the batches taken before it.
 
 use crate::commit::Waiting;
-use crate::compress::decompress;
 use crate::error::CommitError;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::new_block::NewBlock;
 use crate::shared::Shared;
-use crate::types::{Batch, Committed, LastOf, NewBlock, NewRecord};
+use crate::types::{Batch, Committed, LastOf, NewRecord};
 use std::collections::{HashMap, HashSet};
-use vigie_model::limits::BLOCK_BYTES_MAX;
-use vigie_model::{
-    BlockKind, BlockList, Digest, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, StoredKind,
-    Stream,
-};
+use vigie_model::{BlockKind, Digest, FileEvent, Incarnation, MachineId, Origin, RecordNo, Seq, Stream};
 
 /// A group in the making.
 pub(crate) struct Group<'a> {
@@ -89,7 +85,7 @@ impl<'a> Group<'a> {
             return Err(CommitError::Fenced);
         }
         for block in &batch.blocks {
-            self.block(block)?;
+            self.children(block)?;
             for (kind, digest) in block.blocks() {
                 if !self.present(kind, &digest)? {
                     self.new.insert(digest);
@@ -102,20 +98,13 @@ impl<'a> Group<'a> {
         self.numbers(batch)
     }
 
-    /// A block must be possible, and a list must find all its children in the store.
-    fn block(&self, block: &NewBlock) -> Result<(), CommitError> {
-        let bad = || CommitError::BadBlock(block.digest);
-        if block.raw_len as usize > BLOCK_BYTES_MAX || block.stored.len() > BLOCK_BYTES_MAX {
-            return Err(bad());
-        }
-        if block.kind == StoredKind::LIST {
-            let raw = decompress(block.codec, block.raw_len, &block.stored).map_err(|_| bad())?;
-            let list = BlockList::decode(&raw).map_err(|_| bad())?;
-            let kind = if list.level == 0 { BlockKind::Data } else { BlockKind::List };
-            for child in &list.entries {
-                if !self.present(kind, &child.digest)? {
-                    return Err(CommitError::MissingBlock(child.digest));
-                }
+    /// A list must find all its children in the store.
+    fn children(&self, block: &NewBlock) -> Result<(), CommitError> {
+        let Some(list) = block.list() else { return Ok(()) };
+        let kind = if list.level == 0 { BlockKind::Data } else { BlockKind::List };
+        for child in &list.entries {
+            if !self.present(kind, &child.digest)? {
+                return Err(CommitError::MissingBlock(child.digest));
             }
         }
         Ok(())

@@ -35,7 +35,7 @@
 //! In reading order:
 //! [`limits`] every bound, with its reason · `types` what goes in and comes out · [`disk`] all file I/O ·
 //! `frame` and `body` the bytes of the journal · `journal` its segments · `pack` the blocks ·
-//! [`compress`] what a block is before it is believed · `commit` the committer, with `group` (which batches
+//! [`compress`] and `new_block` what a block is before it is believed · `commit` the committer, with `group` (which batches
 //! are taken) and `indexer` (what follows them) · `index` the rows, and the tree at an instant · `kv`
 //! and `medium` where the rows lie, with `alarm` for when they are damaged · `open` how a store is taken up · `records`, `read`, `verify`
 //! the ways back out · [`seams`](Journal) for the day one hub is not enough.
@@ -54,6 +54,7 @@ mod journal;
 mod kv;
 pub mod limits;
 mod medium;
+mod new_block;
 mod open;
 mod pack;
 mod read;
@@ -70,12 +71,13 @@ pub use commit::Committer;
 pub use error::{CommitError, InstantError, KvError, OpenError, ReadError, StoreError};
 pub use kv::MemIndex;
 pub use medium::IndexMedium;
+pub use new_block::NewBlock;
 pub use read::ContentReader;
 pub use seams::{Blocks, Journal, LocalBlocks, LocalJournal};
 pub use store::{Options, Store};
 pub use types::{
-    At, Batch, Codec, Committed, DamagedBlock, DamagedPlace, Gap, GroupState, Health, LastOf, NewBlock,
-    NewRecord, NodeVersion, Progress, Sizes, VerifyReport,
+    At, Batch, Codec, Committed, DamagedBlock, DamagedPlace, Gap, GroupState, Health, LastOf, NewRecord,
+    NodeVersion, Progress, Sizes, VerifyReport,
 };
 
 /// Decoders of stored bytes as plain functions, for fuzzing and salvage.

@@ -12,7 +12,8 @@ use crate::disk::{Disk, DiskFile, OpenMode, SyncSite};
 use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
 use crate::limits::{BAD_BLOCKS_MAX, OPEN_PACKS_MAX};
-use crate::types::{Codec, DamagedPlace, NewBlock};
+use crate::new_block::NewBlock;
+use crate::types::{Codec, DamagedPlace};
 use crate::write_error::WriteError;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vigie_model::StoredKind;
+use vigie_model::bundle::Part;
 use vigie_model::limits::BLOCK_BYTES_MAX;
 
 /// Length of the head of a pack.
@@ -142,8 +144,8 @@ pub(crate) struct Packs {
 struct Known {
     /// Length of each pack: as it was found, and for the open one as far as blocks are named.
     lengths: HashMap<u32, u64>,
-    /// Blocks that were read and found damaged: pack and offset.
-    bad: HashSet<(u32, u64)>,
+    /// What was read and found damaged: pack, offset, and which block of a bundle; without that, all that lies there.
+    bad: HashSet<(u32, u64, Option<Part>)>,
 }
 
 /// Why a block was not read.
@@ -171,15 +173,20 @@ impl Packs {
         let end = place.offset + BLOCK_HEAD as u64 + u64::from(place.stored_len);
         let known = self.known();
         known.lengths.get(&place.pack).is_some_and(|len| end <= *len)
-            && !known.bad.contains(&(place.pack, place.offset))
+            && ![None, place.part].iter().any(|part| known.bad.contains(&(place.pack, place.offset, *part)))
     }
 
-    /// Remembers that a block is damaged.
+    /// Remembers that a block is damaged: of a bundle this one alone.
     pub(crate) fn is_bad(&self, place: &Place) {
         let mut known = self.known();
         if known.bad.len() < BAD_BLOCKS_MAX {
-            known.bad.insert((place.pack, place.offset));
+            known.bad.insert((place.pack, place.offset, place.part));
         }
+    }
+
+    /// Remembers that nothing can be had of what lies here: of a bundle no block.
+    pub(crate) fn is_lost(&self, place: &Place) {
+        self.is_bad(&Place { part: None, ..*place });
     }
 
     /// Closes what readers keep open: a file that was removed could be read on and look as if it were there.
@@ -210,7 +217,7 @@ impl Packs {
     pub(crate) fn read(&self, place: &Place) -> Result<Vec<u8>, BlockReadError> {
         let read = self.read_stored(place);
         if let Err(BlockReadError::Damaged(_)) = read {
-            self.is_bad(place);
+            self.is_lost(place);
         }
         read
     }
@@ -344,13 +351,14 @@ impl PackWriter {
         let Some(open) = &mut self.open else {
             return Err(WriteError::Doubt("there is no open pack".into()));
         };
-        let mut bytes = Vec::with_capacity(blocks.iter().map(|b| BLOCK_HEAD + b.stored.len()).sum());
+        let mut bytes = Vec::with_capacity(blocks.iter().map(|b| BLOCK_HEAD + b.stored().len()).sum());
         if open.len == 0 {
             bytes.extend_from_slice(&pack_head(number));
         }
         let mut places = Vec::with_capacity(blocks.len());
         for block in blocks {
-            let NewBlock { kind, codec, raw_len, ref stored, .. } = **block;
+            let (kind, codec, raw_len) = (block.kind(), block.codec(), block.raw_len());
+            let stored = block.stored();
             let offset = open.len + bytes.len() as u64;
             let stored_len = stored.len() as u32;
             places.push(Place { kind, pack: number, offset, stored_len, raw_len, codec, part: None });

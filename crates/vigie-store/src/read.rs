@@ -33,6 +33,7 @@ impl Shared {
                     None => {
                         let raw = decompress(place.codec, place.raw_len, &read(&place)?);
                         raw.map(|raw| self.bundles.keep(&place, raw))
+                            .inspect_err(|_| self.packs.is_lost(&place))
                     }
                 };
                 bundle.and_then(|bundle| {

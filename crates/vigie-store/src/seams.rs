@@ -3,8 +3,9 @@
 //! ones here are what [`Store`] does anyway, seen through them.
 
 use crate::error::{CommitError, ReadError, StoreError};
+use crate::new_block::NewBlock;
 use crate::store::Store;
-use crate::types::{Batch, Committed, NewBlock};
+use crate::types::{Batch, Committed};
 use async_trait::async_trait;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

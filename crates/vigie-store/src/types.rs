@@ -1,10 +1,10 @@
 //! What goes into the store and what comes out of it.
 
-use vigie_model::bundle::Part;
+use crate::new_block::NewBlock;
 use vigie_model::roles::{GroupSet, TermBegun, TermEnded};
 use vigie_model::{
-    AgentRecord, BlockKind, BytePath, Digest, GapCause, Incarnation, MachineId, Metadata, NodeState, Origin,
-    RecordNo, Seq, StoredKind, UnixNanos,
+    AgentRecord, BlockList, BytePath, Digest, GapCause, Incarnation, MachineId, Metadata, NodeState, Origin,
+    RecordNo, Seq, UnixNanos,
 };
 
 /// How the stored bytes of a block are to be read.
@@ -35,34 +35,6 @@ impl Codec {
     }
 }
 
-/// A block to be stored, or a bundle of them. The caller has verified it with [`crate::compress::check_stored`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewBlock {
-    /// Names the raw bytes.
-    pub digest: Digest,
-    /// What the raw bytes are.
-    pub kind: StoredKind,
-    /// The blocks of a bundle; none otherwise.
-    pub parts: Vec<(Digest, Part)>,
-    /// Length of the raw bytes.
-    pub raw_len: u32,
-    /// How to read `stored`.
-    pub codec: Codec,
-    /// The bytes as they will lie in a pack.
-    pub stored: Vec<u8>,
-}
-
-impl NewBlock {
-    /// The blocks that are in the store when this is: itself, or those of the bundle.
-    pub fn blocks(&self) -> impl Iterator<Item = (BlockKind, Digest)> + '_ {
-        let own = match self.kind {
-            StoredKind::Block(kind) => Some((kind, self.digest)),
-            StoredKind::Bundle => None,
-        };
-        own.into_iter().chain(self.parts.iter().map(|(digest, _)| (BlockKind::Data, *digest)))
-    }
-}
-
 /// A record to be journaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
@@ -84,8 +56,9 @@ pub struct Batch {
 impl Batch {
     /// What the batch weighs in memory, about, in bytes: blocks and payloads, and what is around each.
     pub fn bytes(&self) -> usize {
-        let blocks = self.blocks.iter().map(|b| b.stored.len() + Self::AROUND * (1 + b.parts.len()));
-        let blocks: usize = blocks.sum();
+        let of_list = |list: &BlockList| size_of_val(&list.entries[..]);
+        let around = |b: &NewBlock| Self::AROUND * (1 + b.parts().len()) + b.list().map_or(0, of_list);
+        let blocks: usize = self.blocks.iter().map(|b| b.stored().len() + around(b)).sum();
         let records: usize = self.records.iter().map(|r| r.fact.payload.len() + Self::AROUND).sum();
         blocks + records
     }

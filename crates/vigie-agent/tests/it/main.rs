@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of the test functions")]
 
+mod bundles;
 mod hub;
 mod restart;

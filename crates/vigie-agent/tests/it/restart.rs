@@ -10,9 +10,13 @@ use vigie_watch::fakes::FakeFs;
 use vigie_watch::{Config, Engine};
 use vigie_wire::frame::{CloseCode, LastRecord};
 
-const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
-fn start(fs: &FakeFs, dial: Arc<dyn Dial>, left: Option<(CleanStop, Vec<u8>)>) -> (Agent, Running) {
+pub(crate) fn start(
+    fs: &FakeFs,
+    dial: Arc<dyn Dial>,
+    left: Option<(CleanStop, Vec<u8>)>,
+) -> (Agent, Running) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut config = Config::new(MACHINE, vec![BytePath::new(&b"/data"[..]).unwrap()]);
     config.cookies = Some(BytePath::new(&b"/state"[..]).unwrap());
@@ -47,7 +51,7 @@ async fn run(fs: &FakeFs, dial: Arc<dyn Dial>, left: Option<(CleanStop, Vec<u8>)
     (stopped.clean_stop, snapshot)
 }
 
-fn tree() -> FakeFs {
+pub(crate) fn tree() -> FakeFs {
     let fs = FakeFs::new(Arc::new(SystemClock::default()));
     fs.mkdir_all(b"/data/a/b").unwrap();
     fs.mkdir_all(b"/state").unwrap();

@@ -10,7 +10,7 @@ use vigie_model::{BlockKind, BytePath, Digest, FileEvent, GapCause, RecordNo, Se
 use vigie_store::Health;
 use vigie_wire::frame::{BlockHead, BlockStart, CloseCode, Records, RefuseCode, Request};
 use vigie_wire::limits::PIECE_BYTES_AIM;
-use vigie_wire::{Frame, Peer, memory_pair};
+use vigie_wire::{BUNDLES, Frame, Peer, memory_pair};
 
 #[tokio::test]
 async fn a_machine_cannot_say_who_is_who() {
@@ -92,7 +92,7 @@ async fn a_bundle_that_is_not_what_it_is_said_to_be_is_a_violation() {
         let (hub, len) = (hub.clone(), raw.len() as u32);
         let head = BlockHead { digest, kind: StoredKind::Bundle, codec: 0, raw_len: len, stored_len: len };
         async move {
-            let mut agent = Agent::connect(&hub, machine, life, life as u8).await;
+            let mut agent = Agent::connect_with(&hub, machine, life, life as u8, &[BUNDLES]).await;
             agent.send(Frame::BlockStart(BlockStart { head, piece: raw.into() })).await;
             agent
         }
@@ -109,6 +109,34 @@ async fn a_bundle_that_is_not_what_it_is_said_to_be_is_a_violation() {
     agent.tell(1).await;
     let names = [b"one", b"two"].map(|raw| (BlockKind::Data, Digest::of_data(raw)));
     assert_eq!(hub.store().has(&names).unwrap(), [true, true]);
+    drop(agent);
+    assert!(running.shutdown(WITHIN).await);
+}
+
+#[tokio::test]
+async fn a_bundle_is_taken_only_where_the_feature_was_agreed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, running) = start(dir.path()).await;
+    let machine = hub.enrol_machine("m").await.unwrap();
+    let raw = b"the only file";
+    let mut builder = BundleBuilder::default();
+    builder.push(Digest::of_data(raw), raw);
+    let (digest, whole) = builder.finish();
+    let len = whole.len() as u32;
+    let head = BlockHead { digest, kind: StoredKind::Bundle, codec: 0, raw_len: len, stored_len: len };
+    let bundle = Frame::BlockStart(BlockStart { head, piece: whole.into() });
+    for features in [&[][..], &["another"]] {
+        let mut agent = Agent::connect_with(&hub, machine, 1, 1, features).await;
+        agent.send(bundle.clone()).await;
+        let close = agent.until_closed().await;
+        assert_eq!(close.code, CloseCode::Protocol, "{}", close.reason);
+        assert!(close.reason.contains("`bundles`"), "{}", close.reason);
+    }
+    assert_eq!(hub.store().sizes().blocks, 0);
+    let mut agent = Agent::connect_with(&hub, machine, 1, 1, &["another", BUNDLES]).await;
+    agent.send(bundle).await;
+    agent.tell(1).await;
+    assert_eq!(hub.store().has(&[(BlockKind::Data, Digest::of_data(raw))]).unwrap(), [true]);
     drop(agent);
     assert!(running.shutdown(WITHIN).await);
 }

@@ -5,6 +5,7 @@
 
 mod away;
 mod backlog;
+mod damaged;
 mod flush;
 mod held;
 mod hostile;

@@ -45,6 +45,17 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) async fn connect(hub: &Hub, machine: MachineId, incarnation: u64, process: u8) -> Agent {
+        Self::connect_with(hub, machine, incarnation, process, &[]).await
+    }
+
+    /// Connects as an agent that has these features.
+    pub(crate) async fn connect_with(
+        hub: &Hub,
+        machine: MachineId,
+        incarnation: u64,
+        process: u8,
+        features: &[&str],
+    ) -> Agent {
         let peer = Peer::Machine(card(machine));
         let (hub_end, our_end, _) = memory_pair(peer, Peer::Hub { hub: hub.machine() });
         hub.serve(hub_end);
@@ -52,7 +63,7 @@ impl Agent {
         let mut agent = Agent { reader, writer };
         let hello = Hello {
             versions: Versions::OURS,
-            features: Vec::new(),
+            features: features.iter().map(|name| (*name).to_owned()).collect(),
             instance: InstanceId([process; 16]),
             incarnation: Incarnation(incarnation),
             software: "test".into(),

@@ -155,14 +155,17 @@ impl Stored {
     /// What is wrong with a block of these, if anything is.
     fn what_is_wrong(&self, shared: &Shared, digest: &Digest, place: &Place) -> Option<String> {
         let why = match (&self.raw, place.part) {
-            (Err(why), _) => Some(why.clone()),
+            (Err(why), _) => {
+                shared.packs.is_lost(place);
+                Some(why.clone())
+            }
             (Ok(raw), part) => {
                 let raw = part.map_or(Some(raw.as_slice()), |part| part.of(raw)).unwrap_or_default();
-                check(place.block_kind(), raw, digest).err().map(|e| e.to_string())
+                let wrong = check(place.block_kind(), raw, digest).err();
+                wrong.inspect(|_| shared.packs.is_bad(place)).map(|e| e.to_string())
             }
         };
         if why.is_some() {
-            shared.packs.is_bad(place);
             // One that was found damaged before may have been taken again: then that one counts.
             let newest = shared.index.place(digest).ok().flatten();
             if newest.is_some_and(|newest| (newest.pack, newest.offset) > (place.pack, place.offset)) {

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use vigie_model::*;
+use vigie_store::decode::{BlockHead, read_pack};
 use vigie_store::{Batch, NewBlock, ReadError};
 
 const R: NodeId = NodeId([1; 16]);
@@ -112,4 +113,51 @@ fn a_damaged_bundle_damages_its_blocks_until_each_was_taken_again() {
     }
     assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
     running.stop();
+}
+
+/// Flips a bit in the first block of a pack, and makes its checksum fit: whatever wrote it was wrong already.
+fn spoil(pack: &std::path::Path, at: usize) {
+    let mut bytes = std::fs::read(pack).unwrap();
+    let (start, head, mut stored) = {
+        let (blocks, _) = read_pack(&bytes);
+        let (start, head, stored) = blocks[0];
+        (start as usize, head, stored.to_vec())
+    };
+    stored[at] ^= 1;
+    let head = BlockHead::encode(head.kind, head.codec, head.raw_len, &stored);
+    bytes[start..][..head.len()].copy_from_slice(&head);
+    bytes[start + head.len()..][..stored.len()].copy_from_slice(&stored);
+    std::fs::write(pack, bytes).unwrap();
+}
+
+#[test]
+fn one_wrong_block_of_a_bundle_takes_no_other_along() {
+    let raws = [&b"the first file"[..], b"the second file", b"the third file"];
+    for verified in [false, true] {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("s");
+        let running = Running::real(&dir);
+        let mut facts = Facts::new();
+        facts.add(root("/srv", R)).add(file(R, "f", node(2))).add(content(node(2), whole(raws[1])));
+        running.commit(facts.batch(vec![bundle(&raws)])).unwrap();
+        spoil(&dir.join("packs/00000001.pack"), raws[0].len());
+        if verified {
+            let report = running.store.verify(&mut |_| true).unwrap();
+            let damaged: Vec<_> = report.damaged.iter().map(|damaged| damaged.digest).collect();
+            assert_eq!(damaged, [Digest::of_data(raws[1])]);
+        } else {
+            let got = read(&running.store, &whole(raws[1]));
+            assert!(matches!(got, Err(ReadError::Damaged { pack: 1, offset: 24, .. })), "{got:?}");
+        }
+        assert_eq!(running.store.has(&names(&raws)).unwrap(), [true, false, true], "verified: {verified}");
+
+        let before = running.store.sizes();
+        running.commit(facts.add(chmod(node(2), 0o640)).batch(vec![bundle(&raws)])).unwrap();
+        assert_eq!(running.store.sizes().blocks, before.blocks + 1, "the others are not taken again");
+        for raw in raws {
+            assert_eq!(read(&running.store, &whole(raw)).unwrap(), raw);
+        }
+        assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
+        running.stop();
+    }
 }

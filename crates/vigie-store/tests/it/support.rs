@@ -8,7 +8,6 @@ use vigie_model::files::{
     ContentStored, Created, GapClosed, GapOpened, Linked, MetadataChanged, Removed, Renamed,
 };
 use vigie_model::*;
-use vigie_store::compress::Checked;
 use vigie_store::disk::SimDisk;
 use vigie_store::{
     Batch, CommitError, Committed, IndexMedium, MemIndex, NewBlock, NewRecord, OpenError, Options, Store,
@@ -200,10 +199,12 @@ pub(crate) fn block(raw: &[u8]) -> NewBlock {
 }
 
 pub(crate) fn new_block(kind: BlockKind, raw: &[u8]) -> NewBlock {
-    let stored_kind = StoredKind::Block(kind);
-    let (codec, stored) = compress::pack(stored_kind, raw);
-    let (digest, raw_len) = (kind.digest(raw), raw.len() as u32);
-    NewBlock { digest, kind: stored_kind, parts: Vec::new(), raw_len, codec, stored }
+    stored(StoredKind::Block(kind), kind.digest(raw), raw)
+}
+
+fn stored(kind: StoredKind, digest: Digest, raw: &[u8]) -> NewBlock {
+    let (codec, stored) = compress::pack(kind, raw);
+    NewBlock::verify(kind, codec, raw.len() as u32, stored, digest).unwrap()
 }
 
 /// A bundle of data blocks of these bytes.
@@ -213,11 +214,7 @@ pub(crate) fn bundle(blocks: &[&[u8]]) -> NewBlock {
         builder.push(Digest::of_data(raw), raw);
     }
     let (digest, raw) = builder.finish();
-    let (kind, raw_len) = (StoredKind::Bundle, raw.len() as u32);
-    let (codec, stored) = compress::pack(kind, &raw);
-    let checked = compress::check_stored(kind, codec, raw_len, &stored, &digest);
-    let Ok(Checked::Bundle(parts)) = checked else { panic!("{checked:?}") };
-    NewBlock { digest, kind, parts, raw_len, codec, stored }
+    stored(StoredKind::Bundle, digest, &raw)
 }
 
 /// A content of one block.

@@ -208,14 +208,7 @@ impl World {
         let content = content(bytes);
         let (codec, stored) = compress::pack(StoredKind::DATA, bytes);
         let raw_len = u32::try_from(bytes.len()).unwrap();
-        let block = NewBlock {
-            digest: content.digest,
-            kind: StoredKind::DATA,
-            parts: Vec::new(),
-            raw_len,
-            codec,
-            stored,
-        };
+        let block = NewBlock::verify(StoredKind::DATA, codec, raw_len, stored, content.digest).unwrap();
         let event = FileEvent::Content(ContentStored { node, content });
         let fact = event.encode(second(self.next));
         self.fact(vec![block], fact).await
