@@ -21,6 +21,7 @@ mod separated;
 mod table;
 mod values;
 
+use crate::limits::ROW_LINES_MAX;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -157,12 +158,18 @@ impl Reading {
     }
 }
 
-/// Reads a text. Asked for a format that it is not in, the answer is [`Format::Raw`] with a warning.
+/// Reads a text. Asked for a format that it is not in, the answer is [`Format::Raw`] with a warning; likewise of a text of
+/// more lines than may be rows, unless it is JSON.
 #[must_use]
 pub fn read(text: &str, ask: Ask) -> Reading {
     let attempts: &[fn(&str) -> Option<Reading>] = match ask {
         Ask::Raw => return Reading::new(Format::Raw, 1.0),
+        Ask::Lines if has_too_many_lines(text) => return too_many_lines(),
         Ask::Lines => return lines(text),
+        Ask::Auto if has_too_many_lines(text) => {
+            return json::read(text).unwrap_or_else(too_many_lines);
+        }
+        Ask::KeyValue | Ask::Table if has_too_many_lines(text) => return too_many_lines(),
         Ask::Auto => {
             &[json::read, known::read, pairs::read_equals, pairs::read_blocks, separated::read, table::read]
         }
@@ -191,6 +198,17 @@ pub fn read(text: &str, ask: Ask) -> Reading {
         None if ask == Ask::Auto => return lines(text),
         None => "it is not in the format that was asked for".to_owned(),
     };
+    Reading::new(Format::Raw, 1.0).warn(why)
+}
+
+fn has_too_many_lines(text: &str) -> bool {
+    text.lines().nth(ROW_LINES_MAX).is_some()
+}
+
+/// The text is there all the same, and lines can be told in it without us.
+fn too_many_lines() -> Reading {
+    let why =
+        format!("it has more than {ROW_LINES_MAX} lines: they are not made rows, and the text stays text");
     Reading::new(Format::Raw, 1.0).warn(why)
 }
 

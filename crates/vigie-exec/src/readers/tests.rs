@@ -245,3 +245,20 @@ fn what_holds_nul_is_no_table_and_its_digits_are_not_put_together() {
     let text = ". {q\ter\t/#\u{8}q`\n\t6\0\0\u{0}6\0\0\u{0}5 z\tq\ter\t/\n";
     assert_eq!(auto(text).format, Format::Lines);
 }
+
+#[test]
+fn more_lines_than_may_be_rows_stay_text_and_that_is_said() {
+    let most = "y\n".repeat(ROW_LINES_MAX);
+    let reading = read(&most, Ask::Lines);
+    assert_eq!((reading.format, reading.rows.len()), (Format::Lines, ROW_LINES_MAX));
+    for line in ["y\n", "a,b\n", "a=1\n"] {
+        let text = line.repeat(ROW_LINES_MAX + 1);
+        for ask in [Ask::Auto, Ask::Lines, Ask::Table, Ask::KeyValue] {
+            let reading = read(&text, ask);
+            assert_eq!((reading.format, reading.rows.len()), (Format::Raw, 0), "{line} {ask:?}");
+            assert!(reading.warnings[0].contains("more than 1048576 lines"), "{:?}", reading.warnings);
+        }
+    }
+    let json = format!("[{}1]", "1,\n".repeat(ROW_LINES_MAX));
+    assert_eq!(auto(&json).format, Format::Json);
+}
