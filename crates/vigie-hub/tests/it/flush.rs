@@ -1,13 +1,10 @@
 //! What a flush says that does not come to its end.
 
-use crate::peer::{Agent, assemble};
-use std::path::Path;
-use std::sync::Arc;
+use crate::peer::{Agent, on_disk};
 use std::time::Duration;
 use vigie_hub::FlushEnd;
-use vigie_model::{AgentRecord, RecordNo, Stream, SystemClock, UnixNanos};
+use vigie_model::{AgentRecord, RecordNo, Stream, UnixNanos};
 use vigie_store::disk::{SimDisk, SimFault};
-use vigie_store::{IndexMedium, MemIndex, Options, Store};
 use vigie_wire::frame::{CloseCode, Records};
 use vigie_wire::{FLUSH, Frame};
 
@@ -17,14 +14,7 @@ const A_WHILE: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn a_full_disk_is_said_to_be_the_cause() {
     let disk = SimDisk::new(1);
-    let options = Options {
-        disk: Arc::new(disk.clone()),
-        index: IndexMedium::Memory(MemIndex::default()),
-        ..Options::default()
-    };
-    let (store, committer) = Store::open(Path::new("/hub"), options).unwrap();
-    committer.spawn_thread().unwrap();
-    let hub = assemble(store, Arc::new(SystemClock::default()));
+    let hub = on_disk(&disk);
     let machine = hub.enrol_machine("m").await.unwrap();
     let flush = async |within| hub.flush(Some(machine), within).await.remove(0).1;
     assert_eq!(flush(A_WHILE).await, FlushEnd::Away(None), "it never came, and the hub knows of no cause");

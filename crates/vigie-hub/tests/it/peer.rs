@@ -1,5 +1,6 @@
 //! A hub, and an agent made by hand.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use vigie_hub::{Config, Cpu, Hub, Parts, Running};
@@ -9,13 +10,14 @@ use vigie_model::{
     UnixNanos,
 };
 use vigie_role::clock::Alarm;
-use vigie_store::Store;
+use vigie_store::disk::SimDisk;
+use vigie_store::{IndexMedium, MemIndex, Options, Store};
 use vigie_wire::frame::{Close, CloseCode, Hello, InstanceId, Records, Versions};
 use vigie_wire::{Frame, FrameReader, FrameWriter, MachineCard, Peer, WireError, memory_pair};
 
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
-pub(crate) async fn start(dir: &std::path::Path) -> (Hub, Running) {
+pub(crate) async fn start(dir: &Path) -> (Hub, Running) {
     let config = Config { data: dir.to_owned(), listen: None, read_only: false };
     Hub::start(config, Arc::new(SystemClock::default())).await.unwrap()
 }
@@ -25,6 +27,18 @@ pub(crate) fn assemble(store: Store, clock: Arc<dyn Clock>) -> Hub {
     let machine = MachineId([9; 16]);
     let leases = (Arc::clone(&clock), Alarm::Runtime(Arc::clone(&clock)));
     Hub::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority: None, leases }).unwrap()
+}
+
+/// Such a hub with its store on this disk.
+pub(crate) fn on_disk(disk: &SimDisk) -> Hub {
+    let options = Options {
+        disk: Arc::new(disk.clone()),
+        index: IndexMedium::Memory(MemIndex::default()),
+        ..Options::default()
+    };
+    let (store, committer) = Store::open(Path::new("/hub"), options).unwrap();
+    committer.spawn_thread().unwrap();
+    assemble(store, Arc::new(SystemClock::default()))
 }
 
 pub(crate) fn now() -> UnixNanos {

@@ -1,7 +1,6 @@
 //! What holds up no stop: peers that keep silent or do not listen, nor a disk without room.
 
-use crate::peer::{Agent, WITHIN, assemble, card, start};
-use std::path::Path;
+use crate::peer::{Agent, WITHIN, card, on_disk, start};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,8 +8,8 @@ use tokio::net::TcpStream;
 use vigie_hub::{Change, Config, Hub};
 use vigie_model::{MachineId, SystemClock};
 use vigie_role::GroupName;
+use vigie_store::Health;
 use vigie_store::disk::{SimDisk, SimFault};
-use vigie_store::{Health, IndexMedium, MemIndex, Options, Store};
 use vigie_wire::limits::HANDSHAKE_TIME_MAX;
 use vigie_wire::{Frame, Peer, memory_pair};
 
@@ -63,14 +62,7 @@ async fn whoever_dawdles_over_a_greeting_holds_up_no_stop() {
 #[tokio::test]
 async fn a_full_disk_holds_up_no_stop() {
     let disk = SimDisk::new(1);
-    let options = Options {
-        disk: Arc::new(disk.clone()),
-        index: IndexMedium::Memory(MemIndex::default()),
-        ..Options::default()
-    };
-    let (store, committer) = Store::open(Path::new("/hub"), options).unwrap();
-    committer.spawn_thread().unwrap();
-    let hub = assemble(store, Arc::new(SystemClock::default()));
+    let hub = on_disk(&disk);
     disk.fault(SimFault::Room(0));
     let asking = tokio::spawn({
         let hub = hub.clone();
