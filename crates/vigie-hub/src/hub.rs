@@ -87,7 +87,7 @@ pub enum InviteError {
     #[error(transparent)]
     Invites(#[from] InvitesError),
     /// The hub gives no certificates.
-    #[error("this hub gives no certificates")]
+    #[error("this hub gives no certificates: it takes nothing from agents")]
     NoAuthority,
 }
 
@@ -154,7 +154,8 @@ impl Hub {
         let tls = HubTls::open_or_create(&pki, Arc::clone(&clock))?;
         let invites = Arc::new(Invites::open(&pki, tls.authority())?);
         let machine = tls.hub_id();
-        let authority = Some((tls, invites));
+        // Who takes nothing lets nobody in either.
+        let authority = (!config.read_only).then_some((tls, invites));
         let leases: (Arc<dyn Clock>, Alarm) =
             (Arc::new(BootClock::default()), Alarm::boot().map_err(StartError::Timer)?);
         let hub = Self::assemble(Parts { store, clock, cpu: Cpu::Threads, machine, authority, leases })?;

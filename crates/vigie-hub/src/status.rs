@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::time::Duration;
 use vigie_model::status::AgentStatus;
 use vigie_model::{MachineId, UnixNanos};
-use vigie_store::{Gap, Health};
+use vigie_store::{Damage, Gap, Health};
 use vigie_wire::STATUS;
 
 /// How long a machine has to tell how it does.
@@ -88,6 +88,20 @@ pub struct GapStatus {
     pub opened_seq: u64,
 }
 
+/// What is known to be damaged, in words.
+fn told_damage(damage: Damage) -> Option<String> {
+    let told = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        n => Some(format!("{n} {many}")),
+    };
+    let packs = told(damage.packs, "pack is missing or cut short", "packs are missing or cut short");
+    let blocks = told(damage.blocks, "block was found damaged", "blocks were found damaged");
+    let all: Vec<String> = packs.into_iter().chain(blocks).collect();
+    (!all.is_empty())
+        .then(|| format!("damaged since its start: {}; `vigie verify` names the files", all.join(", ")))
+}
+
 impl Hub {
     /// Asks the store, and every connected agent, how they do.
     pub async fn status(&self) -> HubStatus {
@@ -101,7 +115,7 @@ impl Hub {
             hub: self.machine().to_string(),
             listen: self.listening().map(|address| address.to_string()),
             store: match self.store().health() {
-                Health::Ok => "ok".into(),
+                Health::Ok => told_damage(self.store().found_damaged()).unwrap_or_else(|| "ok".into()),
                 Health::DiskFull => "the disk is full: agents wait".into(),
                 Health::Poisoned(why) => format!("stopped: {why}"),
                 Health::IndexStalled(why) => format!("the index lags behind: {why}"),

@@ -76,8 +76,8 @@ pub use read::ContentReader;
 pub use seams::{Blocks, Journal, LocalBlocks, LocalJournal};
 pub use store::{Options, Store};
 pub use types::{
-    At, Batch, Codec, Committed, DamagedBlock, DamagedPlace, Gap, GroupState, Health, LastOf, NewRecord,
-    NodeVersion, Progress, Sizes, VerifyReport,
+    At, Batch, Codec, Committed, Damage, DamagedBlock, DamagedPlace, Gap, GroupState, Health, LastOf,
+    NewRecord, NodeVersion, Progress, Sizes, VerifyReport,
 };
 
 /// Decoders of stored bytes as plain functions, for fuzzing and salvage.

@@ -13,7 +13,7 @@ use crate::error::{OpenError, StoreError};
 use crate::frame::le32;
 use crate::limits::{BAD_BLOCKS_MAX, OPEN_PACKS_MAX};
 use crate::new_block::NewBlock;
-use crate::types::{Codec, DamagedPlace};
+use crate::types::{Codec, Damage, DamagedPlace};
 use crate::write_error::WriteError;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -146,6 +146,8 @@ struct Known {
     lengths: HashMap<u32, u64>,
     /// What was read and found damaged: pack, offset, and which block of a bundle; without that, all that lies there.
     bad: HashSet<(u32, u64, Option<Part>)>,
+    /// Packs that were missing or cut short when the store was opened.
+    damaged_packs: usize,
 }
 
 /// Why a block was not read.
@@ -174,6 +176,12 @@ impl Packs {
         let known = self.known();
         known.lengths.get(&place.pack).is_some_and(|len| end <= *len)
             && ![None, place.part].iter().any(|part| known.bad.contains(&(place.pack, place.offset, *part)))
+    }
+
+    /// What was found damaged since the store was opened.
+    pub(crate) fn damage(&self) -> Damage {
+        let known = self.known();
+        Damage { packs: known.damaged_packs, blocks: known.bad.len() }
     }
 
     /// Remembers that a block is damaged: of a bundle this one alone.
@@ -301,6 +309,7 @@ impl Packs {
             }
             known.lengths.insert(number, keep);
         }
+        known.damaged_packs = damage.len();
         let bytes = AtomicU64::new(known.lengths.values().sum());
         let (files, known) = (Mutex::default(), Mutex::new(known));
         let packs = Arc::new(Packs { disk, dir: dir.to_owned(), files, bytes, known });

@@ -8,8 +8,8 @@ use crate::medium::IndexMedium;
 use crate::read::ContentReader;
 use crate::shared::Shared;
 use crate::types::{
-    At, Batch, Committed, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress, Sizes,
-    VerifyReport,
+    At, Batch, Committed, Damage, DamagedPlace, Gap, GroupState, Health, LastOf, NodeVersion, Progress,
+    Sizes, VerifyReport,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -186,6 +186,11 @@ impl Store {
             pack_bytes: self.shared.packs.bytes(),
             index_bytes: self.shared.index.kv().map_or(0, |kv| kv.bytes()),
         }
+    }
+
+    /// What was found damaged so far.
+    pub fn found_damaged(&self) -> Damage {
+        self.shared.packs.damage()
     }
 
     /// Whether commits are taken.

@@ -199,8 +199,10 @@ fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
 
 /// A path that nobody watches, so that nothing can be known about it.
 pub(super) fn not_watched(path: &BytePath, roots: &[BytePath]) -> ApiError {
-    ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory"))
-        .hint(format!("watched there: {}", listed(roots)))
+    ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory")).hint(format!(
+        "watched there: {}; what was watched before is there at an instant before",
+        listed(roots)
+    ))
 }
 
 fn listed(roots: &[BytePath]) -> String {

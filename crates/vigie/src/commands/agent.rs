@@ -173,7 +173,7 @@ fn start_health(
 /// `HOST:PORT` as far as its form tells.
 fn check_hub(hub: &str) -> Result<(), Failure> {
     let (host, port) = hub.rsplit_once(':').unwrap_or_default();
-    if host.is_empty() || port.parse::<u16>().is_err() {
+    if host.is_empty() || host.contains('/') || port.parse::<u16>().is_err() {
         return Err(Failure::usage(format!("`{hub}` is not HOST:PORT, such as hub.example.org:7700")));
     }
     Ok(())
@@ -188,7 +188,7 @@ mod tests {
         for good in ["hub:7700", "192.0.2.1:1", "[::1]:7700"] {
             assert!(check_hub(good).is_ok(), "{good} was refused");
         }
-        for bad in ["hub", ":7700", "hub:", "hub:http", "hub:70000", ""] {
+        for bad in ["hub", ":7700", "hub:", "hub:http", "hub:70000", "http://hub:7700", ""] {
             assert_eq!(check_hub(bad).unwrap_err().exit_code(), 2, "{bad} was taken");
         }
     }

@@ -16,8 +16,8 @@ const FOLLOW_FROM: u64 = 10;
 
 /// Show what happened, in the order in which the hub journaled it
 ///
-/// With MACHINE:PATH, only that path: the history of a file under its past names, or everything at or below
-/// a directory.
+/// With MACHINE:PATH, only that path: of a directory everything at or below it; else every file that bore the name while
+/// it did, and the one that bears it now under its past names too.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 T is RFC 3339, a local date and time, a span such as '10m ago', or a record such as '#1234'.
@@ -26,7 +26,7 @@ EXAMPLES:
   vigie log -f                          follow every machine
   vigie log web01:/                     one machine
   vigie log web01:/etc --since '1h ago' what changed below /etc
-  vigie log web01:/etc/hosts            every version of one file
+  vigie log web01:/etc/hosts            the history of one file
   vigie log --kind gap-opened --json    when changes may have been missed")]
 pub(crate) struct LogArgs {
     /// Only this machine and path
@@ -74,7 +74,11 @@ impl LogArgs {
         };
         let mut end = EndSignals::listen()?;
         let word = self.location.as_ref().and_then(|location| location.word.as_deref());
-        let mut lines = context.of_place(word, Following::begin(hub, query).await).await?;
+        let begun = tokio::select! {
+            begun = Following::begin(hub, query) => begun,
+            () = end.next() => return Ok(Outcome::Done),
+        };
+        let mut lines = context.of_place(word, begun).await?;
         loop {
             let line = tokio::select! {
                 line = lines.next(&context.out) => line,

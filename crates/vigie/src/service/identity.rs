@@ -60,10 +60,11 @@ fn unusable(error: &IdentityError, name: Option<&str>) -> Failure {
     let failure = Failure::of(error);
     match error {
         IdentityError::Damaged { path, .. } => failure.hint(format!(
-            "move {} away, and enrol this machine again under its name: {} on the hub makes a token; what is stored of \
-             it stays",
+            "move {} away, and enrol this machine again under its name, which `vigie status` on the hub lists: {} there \
+             makes a token; what is stored of it stays",
             path.display(),
-            invite(name)
+            // The host name need not be the name it had.
+            invite(Some(name.unwrap_or("NAME")))
         )),
         _ => failure,
     }

@@ -108,6 +108,14 @@ fn of_a_pack_that_was_cut_all_is_given_that_lies_before_the_cut() {
     assert!((1..8).contains(&named), "{}", said.out);
 
     world.start_hub();
+    let store = || {
+        let status: Value = serde_json::from_str(&world.run(["status", "--json"]).out).unwrap();
+        status["store"].as_str().unwrap().to_owned()
+    };
+    let known = "damaged since its start: 1 pack is missing or cut short";
+    assert_eq!(store(), format!("{known}; `vigie verify` names the files"));
+    assert_eq!(world.run(["verify"]).code, 1);
+    assert!(store().starts_with(&format!("{known}, {named} block")), "{}", store());
     let target = world.path("restored");
     let said = world.run(["restore".into(), alpha.place(), target.clone().into_os_string()]);
     assert_eq!(said.code, 3, "{} {}", said.out, said.err);
@@ -152,6 +160,9 @@ fn a_damaged_journal_is_refused_and_given_for_reading() {
             assert_ne!(said.code, 0, "{} {}", said.out, said.err);
         }
         assert_eq!(world.run(["verify"]).code, 1);
+        let said = world.run(["hub", "invite", "beta"]);
+        assert_eq!((said.code, said.out.as_str()), (4, ""), "nobody could come with it");
+        assert!(said.err.contains("gives no certificates"), "{}", said.err);
         assert!(hub.stop().success());
         assert_eq!(std::fs::read(segment).unwrap(), bytes);
     }

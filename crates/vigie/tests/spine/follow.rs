@@ -1,8 +1,10 @@
-//! `vigie log -f` across the ends of its hub.
+//! `vigie log` across the ends of its hub, and beside one that stands still.
 
 use crate::process::{Process, eventually};
 use crate::world::{VIGIE, World};
 use serde_json::Value;
+use std::io::Read;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 #[test]
@@ -50,4 +52,16 @@ fn a_follower_outlives_its_hub_and_misses_nothing() {
         told.iter().map(String::as_str).skip_while(|name| name.starts_with("before")).collect();
     assert_eq!(told, ["one", "two"], "nothing twice, nothing left out");
     assert!(follow.stop().success(), "a signal is how following ends");
+}
+
+#[test]
+fn a_hub_that_answers_nothing_keeps_nobody_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("mute.sock");
+    let mute = UnixListener::bind(&socket).unwrap();
+    let mut command = Command::new(VIGIE);
+    let log = Process::start(command.arg("log").env("VIGIE_API", &socket), &dir.path().join("log.out"));
+    let (mut asking, _) = mute.accept().unwrap();
+    assert!(asking.read(&mut [0; 1024]).unwrap() > 0, "it asks, and waits for the answer");
+    assert!(log.stop().success(), "nothing was told, and nothing failed");
 }
