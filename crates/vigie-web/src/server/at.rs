@@ -175,7 +175,10 @@ fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
         return ApiError::new(ErrorKind::Inconclusive, text).hint("ask for an instant outside of the gap");
     }
     if !roots.iter().any(|root| path.below(root).is_some()) {
-        return not_watched(path, roots);
+        let watched = listed(roots);
+        return not_watched(path, roots).hint(format!(
+            "watched there: {watched}; --at asks for an instant at which it was watched, if it ever was"
+        ));
     }
     if let Some(Away { machine, since, last_seq }) = away {
         let text = format!(
@@ -199,10 +202,8 @@ fn nothing_there(store: &Store, asked: &Asked, roots: &[BytePath]) -> ApiError {
 
 /// A path that nobody watches, so that nothing can be known about it.
 pub(super) fn not_watched(path: &BytePath, roots: &[BytePath]) -> ApiError {
-    ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory")).hint(format!(
-        "watched there: {}; what was watched before is there at an instant before",
-        listed(roots)
-    ))
+    ApiError::new(ErrorKind::NotFound, format!("{path} is not below a watched directory"))
+        .hint(format!("watched there: {}", listed(roots)))
 }
 
 fn listed(roots: &[BytePath]) -> String {
