@@ -99,7 +99,7 @@ fn told_damage(damage: Damage) -> Option<String> {
     let blocks = told(damage.blocks, "block was found damaged", "blocks were found damaged");
     let all: Vec<String> = packs.into_iter().chain(blocks).collect();
     (!all.is_empty())
-        .then(|| format!("damaged since its start: {}; `vigie verify` names the files", all.join(", ")))
+        .then(|| format!("damage found since the start: {}; `vigie verify` names the files", all.join(", ")))
 }
 
 impl Hub {

@@ -146,6 +146,8 @@ struct Known {
     lengths: HashMap<u32, u64>,
     /// What was read and found damaged: pack, offset, and which block of a bundle; without that, all that lies there.
     bad: HashSet<(u32, u64, Option<Part>)>,
+    /// How many of those nobody needs any more.
+    mended: usize,
     /// Packs that were missing or cut short when the store was opened.
     damaged_packs: usize,
 }
@@ -178,16 +180,24 @@ impl Packs {
             && ![None, place.part].iter().any(|part| known.bad.contains(&(place.pack, place.offset, *part)))
     }
 
-    /// What was found damaged since the store was opened.
+    /// What was found damaged since the store was opened, or was last found whole.
     pub(crate) fn damage(&self) -> Damage {
         let known = self.known();
-        Damage { packs: known.damaged_packs, blocks: known.bad.len() }
+        Damage { packs: known.damaged_packs, blocks: known.bad.len() - known.mended }
+    }
+
+    /// Remembers that all that is needed is whole: what was found damaged before was stored anew.
+    pub(crate) fn all_is_whole(&self) {
+        let mut known = self.known();
+        (known.mended, known.damaged_packs) = (known.bad.len(), 0);
     }
 
     /// Remembers that a block is damaged: of a bundle this one alone.
     pub(crate) fn is_bad(&self, place: &Place) {
         let mut known = self.known();
-        if known.bad.len() < BAD_BLOCKS_MAX {
+        // Where nothing can be had, it is no damage more.
+        let is_lost = known.bad.contains(&(place.pack, place.offset, None));
+        if !is_lost && known.bad.len() < BAD_BLOCKS_MAX {
             known.bad.insert((place.pack, place.offset, place.part));
         }
     }

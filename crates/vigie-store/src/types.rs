@@ -126,12 +126,13 @@ pub struct Sizes {
     pub index_bytes: u64,
 }
 
-/// What of the store was found damaged since it was opened; what nobody read may be damaged as well.
+/// What of the store was found damaged since it was opened, or since a verification found it whole; what nobody read may
+/// be damaged as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
     /// Packs that were missing or cut short.
     pub packs: usize,
-    /// Blocks, and bundles of blocks, that are not what was written. They count also when they were stored anew.
+    /// Blocks, and bundles of blocks, that are not what was written, also when they were stored anew.
     pub blocks: usize,
 }
 

@@ -164,12 +164,9 @@ impl Reading {
 pub fn read(text: &str, ask: Ask) -> Reading {
     let attempts: &[fn(&str) -> Option<Reading>] = match ask {
         Ask::Raw => return Reading::new(Format::Raw, 1.0),
-        Ask::Lines if has_too_many_lines(text) => return too_many_lines(),
+        Ask::Auto if has_too_many_lines(text) => return json::read(text).unwrap_or_else(too_many_lines),
+        Ask::Lines | Ask::KeyValue | Ask::Table if has_too_many_lines(text) => return too_many_lines(),
         Ask::Lines => return lines(text),
-        Ask::Auto if has_too_many_lines(text) => {
-            return json::read(text).unwrap_or_else(too_many_lines);
-        }
-        Ask::KeyValue | Ask::Table if has_too_many_lines(text) => return too_many_lines(),
         Ask::Auto => {
             &[json::read, known::read, pairs::read_equals, pairs::read_blocks, separated::read, table::read]
         }

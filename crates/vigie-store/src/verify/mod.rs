@@ -78,6 +78,9 @@ pub(crate) fn verify(
     if let Some(why) = &report.index {
         shared.alarm.raise(why);
     }
+    if report.is_whole() {
+        shared.packs.all_is_whole();
+    }
     if progress(Progress { blocks_total: now.blocks, ..now }) { Ok(report) } else { Err(StoreError::Stopped) }
 }
 

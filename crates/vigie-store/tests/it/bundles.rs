@@ -3,7 +3,7 @@
 use crate::support::*;
 use vigie_model::*;
 use vigie_store::decode::{BlockHead, read_pack};
-use vigie_store::{Batch, NewBlock, ReadError};
+use vigie_store::{Batch, Damage, NewBlock, ReadError};
 
 const R: NodeId = NodeId([1; 16]);
 
@@ -102,6 +102,7 @@ fn a_damaged_bundle_damages_its_blocks_until_each_was_taken_again() {
         assert!(matches!(got, Err(ReadError::Damaged { pack: 1, offset: 24, .. })), "{got:?}");
     }
     assert_eq!(read(&running.store, &whole(b"beside them")).unwrap(), b"beside them");
+    assert_eq!(running.store.found_damaged(), Damage { packs: 0, blocks: 1 }, "a bundle is lost once");
 
     // Whoever has them is asked for them; another bundle will do, or a block alone.
     assert_eq!(running.store.has(&names(&raws)).unwrap(), [false; 3]);
@@ -112,6 +113,7 @@ fn a_damaged_bundle_damages_its_blocks_until_each_was_taken_again() {
         assert_eq!(read(&running.store, &whole(raw)).unwrap(), raw);
     }
     assert!(running.store.verify(&mut |_| true).unwrap().is_whole());
+    assert_eq!(running.store.found_damaged(), Damage::default(), "what was damaged is not needed any more");
     running.stop();
 }
 

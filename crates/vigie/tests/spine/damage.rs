@@ -112,7 +112,7 @@ fn of_a_pack_that_was_cut_all_is_given_that_lies_before_the_cut() {
         let status: Value = serde_json::from_str(&world.run(["status", "--json"]).out).unwrap();
         status["store"].as_str().unwrap().to_owned()
     };
-    let known = "damaged since its start: 1 pack is missing or cut short";
+    let known = "damage found since the start: 1 pack is missing or cut short";
     assert_eq!(store(), format!("{known}; `vigie verify` names the files"));
     assert_eq!(world.run(["verify"]).code, 1);
     assert!(store().starts_with(&format!("{known}, {named} block")), "{}", store());
